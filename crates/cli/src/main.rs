@@ -1,0 +1,2 @@
+//! The `summit` command.
+fn main() {}

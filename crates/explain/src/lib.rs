@@ -1,0 +1,1 @@
+//! Pure functions of tables: attribution graph, PageRank, selection, rendering.

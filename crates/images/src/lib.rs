@@ -1,0 +1,1 @@
+//! Finds, decodes and preprocesses images and their labels.

@@ -1,0 +1,9 @@
+//! The intermediate representation: a static single assignment graph with normalised operators.
+//!
+//! The ONNX reader resolves everything that depends on the opset (defaults, attributes that became
+//! inputs, `auto_pad`, negative axes) so that the rest of the crate sees one form of each operator.
+//! All shapes are known: the batch size is a parameter of loading (1 by default).
+
+pub mod ir;
+
+pub use ir::{Conv, Graph, Node, NodeId, Op, Pool, Tensor, Value, ValueId};

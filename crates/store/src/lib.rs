@@ -1,0 +1,1 @@
+//! A run on disk: Parquet tables, manifest, shards, commit, merge, resume.

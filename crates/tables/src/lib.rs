@@ -1,0 +1,15 @@
+//! Shared vocabulary of Summit: ids and the in-memory tables a run is made of.
+//!
+//! Place in the flow: `summarize` fills these tables, `store` writes and reads them, `explain`
+//! computes on them. No I/O, no arithmetic beyond merging. Terms are those of docs/method.md.
+
+pub mod ids;
+pub mod model;
+pub mod run;
+
+pub use ids::{ChannelId, ClassId, ConvId, ImageId, LayerId};
+pub use model::{Block, BlockEdge, BlockStep, ChannelLink, ConvInfo, LayerInfo, ModelInfo};
+pub use run::{
+    ConvMaxCounts, DatasetExample, GroupId, Grouping, ImageRecord, InfluenceEntry, LayerTables,
+    SkippedImage, TopChannel,
+};
