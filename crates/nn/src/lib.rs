@@ -16,3 +16,4 @@ pub mod exec;
 pub mod graph;
 mod kernels;
 pub mod reference;
+pub mod spatial;

@@ -16,4 +16,7 @@ mod session;
 mod step;
 
 pub use plan::{CompileError, CompileOptions, Network};
-pub use session::{RunError, Session, TensorView};
+pub use session::{ImageView, RunError, Session, TensorView};
+
+#[cfg(test)]
+mod tests;

@@ -76,7 +76,7 @@ impl Network {
                 }
             }
         }
-        let isa = if options.portable { Isa::Portable } else { Isa::detect() };
+        let isa = if options.portable { Isa::Portable } else { Isa::detect_once() };
         let groups = groups(graph, &options.observed, options.retain);
         let placement = place(graph, &groups, &options.observed, options.retain);
         let planner = Planner { graph, placement: &placement, isa };

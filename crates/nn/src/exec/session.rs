@@ -42,8 +42,8 @@ pub enum TensorView<'a> {
 /// A strided channels-last view `[N, C, H, W]`.
 #[derive(Clone, Copy, Debug)]
 pub struct ImageView<'a> {
-    data: &'a [f32],
-    map: Map,
+    pub(crate) data: &'a [f32],
+    pub(crate) map: Map,
 }
 
 impl<'a> ImageView<'a> {

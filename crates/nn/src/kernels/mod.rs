@@ -9,8 +9,10 @@
 //! checks the extents its pointer arithmetic relies on, and a naive twin in its tests.
 #![allow(unsafe_code)]
 
+pub(crate) mod conv_max;
 pub(crate) mod depthwise;
 pub(crate) mod elementwise;
+pub(crate) mod extrema;
 pub(crate) mod matrix;
 pub(crate) mod pool;
 pub(crate) mod simd;

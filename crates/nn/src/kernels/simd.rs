@@ -294,6 +294,12 @@ impl Isa {
             .unwrap_or(Self::Portable)
     }
 
+    /// [`Isa::detect`], asked once per process.
+    pub(crate) fn detect_once() -> Self {
+        static FOUND: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
+        *FOUND.get_or_init(Self::detect)
+    }
+
     /// All sets this processor has, the best last.
     #[must_use]
     pub(crate) fn available() -> Vec<Self> {
