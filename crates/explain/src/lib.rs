@@ -1,1 +1,22 @@
 //! Pure functions of tables: attribution graph, PageRank, selection, rendering.
+//!
+//! Place in the flow: `store` opens a run's tables, this crate computes on them, `cli` and `site`
+//! show the result. No file, no network, no terminal, so everything is tested with literals.
+//! Terms and formulas are those of docs/method.md sections 1 to 4.
+//!
+//! ```text
+//! top-channel lists ──▶ activation ──▶ pagerank ──▶ select ──▶ graph ──▶ render (text, DOT, SVG)
+//! conv-max counts ────▶ bridge ───────────┴────────────┘
+//! ```
+
+pub mod activation;
+pub mod bridge;
+pub mod csr;
+pub mod error;
+pub mod groups;
+
+pub use activation::{ActivationCounts, activation_counts};
+pub use bridge::{BridgePlan, Bridged, cell_counts, group_counts};
+pub use csr::Csr;
+pub use error::ExplainError;
+pub use groups::{NO_LABEL, group_count, group_of_cell, group_of_image};
