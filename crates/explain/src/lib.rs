@@ -13,10 +13,18 @@ pub mod activation;
 pub mod bridge;
 pub mod csr;
 pub mod error;
+pub mod estimate;
 pub mod groups;
+pub mod pagerank;
+pub mod select;
 
 pub use activation::{ActivationCounts, activation_counts};
 pub use bridge::{BridgePlan, Bridged, cell_counts, group_counts};
 pub use csr::Csr;
 pub use error::ExplainError;
+pub use estimate::Estimate;
 pub use groups::{NO_LABEL, group_count, group_of_cell, group_of_image};
+pub use pagerank::{PageRank, PageRankParameters, pagerank, restart_weights};
+pub use select::{
+    KeptEdge, LogitEdges, Selection, SelectionParameters, kept_edges, logit_edges, mass_cut, select,
+};
