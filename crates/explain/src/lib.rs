@@ -14,6 +14,7 @@ pub mod bridge;
 pub mod csr;
 pub mod error;
 pub mod estimate;
+pub mod graph;
 pub mod groups;
 pub mod pagerank;
 pub mod select;
@@ -23,6 +24,10 @@ pub use bridge::{BridgePlan, Bridged, cell_counts, group_counts};
 pub use csr::Csr;
 pub use error::ExplainError;
 pub use estimate::Estimate;
+pub use graph::{
+    AttributionGraph, FlowEdge, FlowGraphInput, GraphParameters, GroupTables, Measure, TargetClass,
+    conv_max_graph, flow_graph,
+};
 pub use groups::{NO_LABEL, group_count, group_of_cell, group_of_image};
 pub use pagerank::{PageRank, PageRankParameters, pagerank, restart_weights};
 pub use select::{
