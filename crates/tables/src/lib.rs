@@ -6,6 +6,7 @@
 pub mod ids;
 pub mod model;
 pub mod run;
+pub mod top_channels;
 
 pub use ids::{ChannelId, ClassId, ConvId, ImageId, LayerId};
 pub use model::{Block, BlockEdge, BlockStep, ChannelLink, ConvInfo, LayerInfo, ModelInfo};
@@ -13,3 +14,4 @@ pub use run::{
     ConvMaxCounts, DatasetExample, GroupId, Grouping, ImageRecord, InfluenceEntry, LayerTables,
     SkippedImage, TopChannel,
 };
+pub use top_channels::{TopRule, top_channels_of};
