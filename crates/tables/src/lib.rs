@@ -10,6 +10,6 @@ pub mod run;
 pub use ids::{ChannelId, ClassId, ConvId, ImageId, LayerId};
 pub use model::{Block, BlockEdge, BlockStep, ChannelLink, ConvInfo, LayerInfo, ModelInfo};
 pub use run::{
-    ConvMaxCounts, DatasetExample, GroupId, Grouping, ImageRecord, InfluenceEntry, LayerTables,
-    SkippedImage, TopChannel,
+    ActivationEntry, ClassEntry, ConvMaxCounts, DatasetExample, GroupId, Grouping, ImageRecord,
+    InfluenceEntry, LayerTables, SkippedImage, TopChannel,
 };
