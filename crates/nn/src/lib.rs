@@ -13,3 +13,4 @@
 //! executor may store them otherwise.
 
 pub mod graph;
+pub mod layers;
