@@ -13,7 +13,6 @@
 //! executor may store them otherwise.
 
 pub mod exec;
-pub mod exec;
 pub mod graph;
 mod kernels;
 pub mod layers;

@@ -46,7 +46,21 @@ impl ChannelMaxima {
 pub struct ConvMax {
     kernel: ConvMaxKernel,
     /// Positions folded into the kernel: a Gemm that reads a flattened `[C, H, W]`.
-    spatial: usize,
+    flattened: Flattened,
+}
+
+/// How a Gemm's input row is made of channels and positions. A plain `[N, C]` has one position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flattened {
+    /// Positions (`H * W`) of the flattened map.
+    pub positions: usize,
+    /// Channels run fastest (`[H, W, C]`), not positions (`[C, H, W]`).
+    pub channels_last: bool,
+}
+
+impl Flattened {
+    /// One position.
+    pub const PLAIN: Self = Self { positions: 1, channels_last: false };
 }
 
 /// Working memory of [`ConvMax::top_inputs`].
@@ -58,10 +72,16 @@ pub struct ConvMaxScratch {
 
 impl ConvMax {
     /// For a Conv, Gemm or MatMul node with constant weights. `scale`, one factor per output,
-    /// folds a following normalisation into the kernel. `spatial` is the number of positions of a
-    /// flattened map the Gemm reads, 1 otherwise. `None` for other nodes.
+    /// folds a following normalisation into the kernel. `flattened` describes the map whose
+    /// flattened form a Gemm reads. `None` for other nodes.
     #[must_use]
-    pub fn new(graph: &Graph, node: NodeId, scale: Option<&[f32]>, spatial: usize) -> Option<Self> {
+    pub fn new(
+        graph: &Graph,
+        node: NodeId,
+        scale: Option<&[f32]>,
+        flattened: Flattened,
+    ) -> Option<Self> {
+        let spatial = flattened.positions.max(1);
         let node = graph.nodes.get(node.index())?;
         let weight = graph.values[node.inputs.get(1)?.index()].constant.as_ref()?;
         let isa = Isa::detect_once();
@@ -97,13 +117,21 @@ impl ConvMax {
             }
             _ => return None,
         };
+        if flattened.channels_last && spatial > 1 {
+            data = data
+                .chunks_exact(inputs * spatial)
+                .flat_map(|row| {
+                    (0..inputs * spatial).map(move |k| row[k % spatial * inputs + k / spatial])
+                })
+                .collect();
+        }
         if let Some(scale) = scale {
             let per_output = data.len() / scale.len().max(1);
             for (row, factor) in data.chunks_exact_mut(per_output.max(1)).zip(scale) {
                 row.iter_mut().for_each(|weight| *weight *= factor);
             }
         }
-        Some(Self { kernel: ConvMaxKernel::new(isa, inputs, geometry, data), spatial })
+        Some(Self { kernel: ConvMaxKernel::new(isa, inputs, geometry, data), flattened })
     }
 
     /// Input channels.
@@ -155,15 +183,20 @@ impl ConvMax {
                 let (data, map) = image.parts();
                 (map.channels == channels).then_some((data, map))
             }
-            TensorView::Flat(data) if self.spatial > 1 => {
-                if data.len() != channels * self.spatial {
+            TensorView::Flat(data) if self.flattened.positions > 1 => {
+                let positions = self.flattened.positions;
+                if data.len() != channels * positions {
                     return None;
                 }
-                transposed.clear();
-                for position in 0..self.spatial {
-                    transposed.extend((0..channels).map(|c| data[c * self.spatial + position]));
+                let map = Map::contiguous([1, channels, 1, positions]);
+                if self.flattened.channels_last {
+                    return Some((data, map));
                 }
-                Some((transposed, Map::contiguous([1, channels, 1, self.spatial])))
+                transposed.clear();
+                for position in 0..positions {
+                    transposed.extend((0..channels).map(|c| data[c * positions + position]));
+                }
+                Some((transposed, map))
             }
             TensorView::Flat(data) => {
                 let pixels = data.len().checked_div(channels)?;
