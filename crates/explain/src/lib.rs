@@ -17,6 +17,7 @@ pub mod estimate;
 pub mod graph;
 pub mod groups;
 pub mod pagerank;
+pub mod render;
 pub mod select;
 
 pub use activation::{ActivationCounts, activation_counts};

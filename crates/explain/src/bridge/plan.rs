@@ -168,7 +168,7 @@ fn plan_step(
                 return mismatch("a convolution joins tensors of other widths than its own");
             }
             if conv.depthwise {
-                if inputs == 0 || outputs % inputs != 0 || outputs == 0 {
+                if inputs == 0 || !outputs.is_multiple_of(inputs) || outputs == 0 {
                     return mismatch(
                         "a depthwise convolution's outputs are no multiple of its inputs",
                     );
@@ -178,7 +178,7 @@ fn plan_step(
                 });
             }
             let groups = conv.groups;
-            if groups == 0 || inputs % groups != 0 || outputs % groups != 0 {
+            if groups == 0 || !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
                 return mismatch("a convolution's groups do not divide its channels");
             }
             Ok(Step::Conv {

@@ -124,41 +124,57 @@ impl Rows {
                     .collect()
             })
             .collect();
-        let upwards: Vec<usize> = (0..order.len()).collect();
         for sweep in 0..PLACE_SWEEPS {
-            for step in &upwards {
-                let row = if sweep % 2 == 0 {
-                    *step
+            // One side at a time carries a shift through the whole graph in one sweep; both sides
+            // together then settle it.
+            let settling = sweep >= PLACE_SWEEPS / 2;
+            let upwards = sweep % 2 == 0;
+            for step in 0..order.len() {
+                let row = if upwards {
+                    step
                 } else {
                     order.len() - 1 - step
                 };
-                self.pull(row, order, &mut places);
+                self.pull(
+                    row,
+                    (upwards || settling, !upwards || settling),
+                    order,
+                    &mut places,
+                );
             }
         }
         places
     }
 
-    /// Moves a row to its neighbours, order and unit distances kept.
-    fn pull(&self, row: usize, order: &[Vec<usize>], places: &mut [Vec<f64>]) {
-        let wanted: Vec<f64> = order[row]
+    /// Moves a row to its neighbours (below, above), order and unit distances kept.
+    fn pull(
+        &self,
+        row: usize,
+        (from_below, from_above): (bool, bool),
+        order: &[Vec<usize>],
+        places: &mut [Vec<f64>],
+    ) {
+        let mut sides = Vec::new();
+        if from_below && row > 0 {
+            sides.push((&self.below[row], &places[row - 1]));
+        }
+        if from_above && row + 1 < order.len() {
+            sides.push((&self.above[row], &places[row + 1]));
+        }
+        let wanted: Vec<(f64, f64)> = order[row]
             .iter()
             .enumerate()
             .map(|(rank, &node)| {
-                let mut sum = 0.0;
-                let mut total = 0.0;
-                let sides = [(row.wrapping_sub(1), &self.below), (row + 1, &self.above)];
-                for (other_row, neighbours) in sides {
-                    for &(other, weight) in &neighbours[row][node] {
-                        sum += weight * places[other_row][other];
+                // A node without neighbours holds on to its place, weakly.
+                let mut total = 1e-3;
+                let mut sum = total * places[row][node];
+                for (neighbours, other_places) in &sides {
+                    for &(other, weight) in &neighbours[node] {
+                        sum += weight * other_places[other];
                         total += weight;
                     }
                 }
-                let target = if total > 0.0 {
-                    sum / total
-                } else {
-                    places[row][node]
-                };
-                target - rank as f64
+                (sum / total - rank as f64, total)
             })
             .collect();
         for (rank, (place, &node)) in isotonic(&wanted).into_iter().zip(&order[row]).enumerate() {
@@ -221,24 +237,33 @@ fn inversions(sequence: &[usize], bound: usize) -> u64 {
     inversions
 }
 
-/// The ascending sequence nearest to `wanted` in the sum of squares (pool adjacent violators).
-fn isotonic(wanted: &[f64]) -> Vec<f64> {
-    let mut blocks: Vec<(f64, usize)> = Vec::with_capacity(wanted.len());
-    for &value in wanted {
-        let (mut sum, mut length) = (value, 1);
-        while let Some(&(before, count)) = blocks.last() {
-            if before / count as f64 <= sum / length as f64 {
-                break;
-            }
-            sum += before;
-            length += count;
-            blocks.pop();
-        }
-        blocks.push((sum, length));
+/// The ascending sequence nearest to `wanted` (value, weight above 0) in the weighted sum of
+/// squares, by pooling adjacent violators.
+fn isotonic(wanted: &[(f64, f64)]) -> Vec<f64> {
+    struct Pool {
+        sum: f64,
+        weight: f64,
+        length: usize,
     }
-    blocks
+    let mut pools: Vec<Pool> = Vec::with_capacity(wanted.len());
+    for &(value, weight) in wanted {
+        let mut last = Pool {
+            sum: value * weight,
+            weight,
+            length: 1,
+        };
+        while let Some(before) =
+            pools.pop_if(|pool| pool.sum / pool.weight > last.sum / last.weight)
+        {
+            last.sum += before.sum;
+            last.weight += before.weight;
+            last.length += before.length;
+        }
+        pools.push(last);
+    }
+    pools
         .into_iter()
-        .flat_map(|(sum, length)| std::iter::repeat_n(sum / length as f64, length))
+        .flat_map(|pool| std::iter::repeat_n(pool.sum / pool.weight, pool.length))
         .collect()
 }
 
@@ -292,16 +317,19 @@ mod tests {
 
         /// The minimax formula of isotonic regression.
         #[test]
-        fn isotonic_equals_minimax(wanted in prop::collection::vec(-5i32..6, 1..9)) {
-            let wanted: Vec<f64> = wanted.into_iter().map(f64::from).collect();
+        fn isotonic_equals_minimax(wanted in prop::collection::vec((-5i32..6, 1u32..4), 1..9)) {
+            let wanted: Vec<(f64, f64)> =
+                wanted.into_iter().map(|(value, weight)| (f64::from(value), f64::from(weight))).collect();
+            let mean = |range: &[(f64, f64)]| {
+                range.iter().map(|(value, weight)| value * weight).sum::<f64>()
+                    / range.iter().map(|(_, weight)| weight).sum::<f64>()
+            };
             let found = isotonic(&wanted);
             for position in 0..wanted.len() {
                 let naive = (0..=position)
                     .map(|start| {
                         (position..wanted.len())
-                            .map(|end| {
-                                wanted[start..=end].iter().sum::<f64>() / (end - start + 1) as f64
-                            })
+                            .map(|end| mean(&wanted[start..=end]))
                             .fold(f64::INFINITY, f64::min)
                     })
                     .fold(f64::NEG_INFINITY, f64::max);
