@@ -13,6 +13,7 @@
 //! m of its source; memory: the non-zero weights of the tensors of one block.
 
 mod counts;
+mod dense;
 mod plan;
 mod rows;
 
@@ -20,6 +21,7 @@ pub use counts::{cell_counts, group_counts};
 pub use plan::BridgePlan;
 
 use crate::{Csr, ExplainError};
+use dense::{DenseAccumulator, DenseRows};
 use plan::Step;
 use rows::{RowAccumulator, TensorPaths};
 use summit_tables::ConvId;
@@ -62,56 +64,69 @@ impl BridgePlan {
         counts: impl Fn(ConvId) -> Option<&'a Csr>,
         images: u32,
     ) -> Result<Bridged, ExplainError> {
+        self.bridge_by(counts, images, true)
+    }
+
+    /// As [`Self::bridge`]; `dense_rows` allows the product on dense rows where it pays.
+    fn bridge_by<'a>(
+        &self,
+        counts: impl Fn(ConvId) -> Option<&'a Csr>,
+        images: u32,
+        dense_rows: bool,
+    ) -> Result<Bridged, ExplainError> {
         let lower_channels = self.lower_channels();
         let mut tensors = Vec::with_capacity(self.tensors.len());
         tensors.push(TensorPaths::lower_layer(lower_channels, images)?);
-        let mut accumulators = [(); 3].map(|()| RowAccumulator::new(lower_channels));
-        let mut steps = 0u64;
+        let mut rows = RowsInWork::new(lower_channels);
         for tensor in 1..self.tensors.len() {
-            let paths =
-                self.tensor_paths(tensor, &tensors, &counts, &mut accumulators, &mut steps)?;
+            let sources = self.sources(tensor, &tensors, &counts)?;
+            let mut paths = self.tensor_paths(tensor, &sources, &mut rows)?;
+            if dense_rows && self.feeds_convolution(tensor) {
+                paths.add_dense_copies();
+            }
             tensors.push(paths);
         }
         let Some(last) = tensors.pop() else {
             return Err(ExplainError::EmptyBlock { layer: self.layer });
         };
-        Ok(self.finish(&last, &mut accumulators[0]))
+        Ok(self.finish(&last, &mut rows.none))
     }
 
-    fn tensor_paths<'a>(
+    fn feeds_convolution(&self, tensor: usize) -> bool {
+        self.incoming
+            .iter()
+            .flatten()
+            .any(|edge| edge.from == tensor && matches!(edge.step, Step::Conv { .. }))
+    }
+
+    fn tensor_paths(
         &self,
         tensor: usize,
-        done: &[TensorPaths],
-        counts: &impl Fn(ConvId) -> Option<&'a Csr>,
-        accumulators: &mut [RowAccumulator; 3],
-        steps: &mut u64,
+        sources: &[Source<'_>],
+        rows: &mut RowsInWork,
     ) -> Result<TensorPaths, ExplainError> {
-        let sources = self.sources(tensor, done, counts)?;
         let mut paths = TensorPaths::with_columns(self.lower_channels());
         for channel in 0..self.tensors[tensor] {
-            let [none, one, many] = &mut *accumulators;
-            for source in &sources {
+            for source in sources {
                 match source {
                     Source::Link { from, step } => step.for_each_source(channel, |input| {
-                        none.raise(&from.none, input);
-                        one.raise(&from.one, input);
-                        many.raise(&from.many, input);
+                        rows.none.raise(&from.none, input);
+                        rows.one.raise(&from.one, input);
+                        rows.many.raise(&from.many, input);
                     }),
                     Source::Conv { from, counts } => {
                         for (input, count) in counts.row_entries(channel) {
-                            *steps += from.row_length(input);
-                            one.raise_limited(&from.none, input, count);
-                            many.raise_limited(&from.one, input, count);
-                            many.raise_limited(&from.many, input, count);
+                            rows.steps += from.row_length(input);
+                            rows.one.raise_limited(&from.none, input, count);
+                            rows.raise_many(&from.one, from.one_dense.as_ref(), input, count);
+                            rows.raise_many(&from.many, from.many_dense.as_ref(), input, count);
                         }
                     }
                 }
             }
-            none.drain_into(&mut paths.none);
-            one.drain_into(&mut paths.one);
-            many.drain_into(&mut paths.many);
+            rows.drain_into(&mut paths);
             check_limit("bridged weights", paths.entries(), MAX_ENTRIES)?;
-            check_limit("bridging", *steps, MAX_STEPS)?;
+            check_limit("bridging", rows.steps, MAX_STEPS)?;
         }
         Ok(paths)
     }
@@ -182,6 +197,49 @@ impl BridgePlan {
             direct_channels,
             bridged_channels: count_true(&self.bridged),
         }
+    }
+}
+
+/// The rows of the channel being worked on, and the work done so far.
+struct RowsInWork {
+    none: RowAccumulator,
+    one: RowAccumulator,
+    many: RowAccumulator,
+    many_dense: DenseAccumulator,
+    steps: u64,
+}
+
+impl RowsInWork {
+    fn new(columns: u32) -> Self {
+        Self {
+            none: RowAccumulator::new(columns),
+            one: RowAccumulator::new(columns),
+            many: RowAccumulator::new(columns),
+            many_dense: DenseAccumulator::new(columns),
+            steps: 0,
+        }
+    }
+
+    #[inline]
+    fn raise_many(&mut self, matrix: &Csr, dense: Option<&DenseRows>, row: u32, limit: u32) {
+        match dense {
+            Some(dense) => self.many_dense.raise_limited(dense, row, limit),
+            None => self.many.raise_limited(matrix, row, limit),
+        }
+    }
+
+    fn drain_into(&mut self, paths: &mut TensorPaths) {
+        let Self {
+            none,
+            one,
+            many,
+            many_dense,
+            steps: _,
+        } = self;
+        many_dense.drain(|column, weight| many.raise_one(column, weight));
+        none.drain_into(&mut paths.none);
+        one.drain_into(&mut paths.one);
+        many.drain_into(&mut paths.many);
     }
 }
 
