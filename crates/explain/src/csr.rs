@@ -110,6 +110,15 @@ impl Csr {
         self.indptr.push(self.indices.len());
     }
 
+    /// Appends a copy of a row of a matrix with as many columns.
+    pub(crate) fn push_copy(&mut self, other: &Self, row: u32) {
+        debug_assert_eq!(self.columns, other.columns);
+        let (columns, weights) = other.row(row);
+        self.indices.extend_from_slice(columns);
+        self.weights.extend_from_slice(weights);
+        self.indptr.push(self.indices.len());
+    }
+
     /// Number of rows.
     #[must_use]
     pub fn rows(&self) -> u32 {

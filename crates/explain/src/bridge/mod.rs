@@ -107,6 +107,14 @@ impl BridgePlan {
     ) -> Result<TensorPaths, ExplainError> {
         let mut paths = TensorPaths::with_columns(self.lower_channels());
         for channel in 0..self.tensors[tensor] {
+            // A concatenation's slot, or a pooled tensor: nothing to be joined.
+            if let Some((from, input)) = only_link(sources, channel) {
+                paths.none.push_copy(&from.none, input);
+                paths.one.push_copy(&from.one, input);
+                paths.many.push_copy(&from.many, input);
+                check_limit("bridged weights", paths.entries(), MAX_ENTRIES)?;
+                continue;
+            }
             for source in sources {
                 match source {
                     Source::Link { from, step } => step.for_each_source(channel, |input| {
@@ -177,10 +185,19 @@ impl BridgePlan {
         let mut full = Csr::with_columns(self.lower_channels());
         let mut direct_inputs = 0usize;
         for channel in 0..channels {
-            accumulator.raise(&last.none, channel);
-            accumulator.raise(&last.one, channel);
-            accumulator.raise(&last.many, channel);
-            accumulator.drain_into(&mut full);
+            let classes = [&last.none, &last.one, &last.many];
+            let mut filled = classes
+                .into_iter()
+                .filter(|matrix| !matrix.row(channel).0.is_empty());
+            match (filled.next(), filled.next()) {
+                (Some(only), None) => full.push_copy(only, channel),
+                _ => {
+                    classes
+                        .into_iter()
+                        .for_each(|matrix| accumulator.raise(matrix, channel));
+                    accumulator.drain_into(&mut full);
+                }
+            }
             direct_inputs += last.one.row(channel).0.len();
         }
         let direct_channels = count_true(&self.direct);
@@ -254,21 +271,40 @@ enum Source<'a> {
     },
 }
 
+/// The one source channel of a channel that a single link, and nothing else, leads to.
+fn only_link<'a>(sources: &[Source<'a>], channel: u32) -> Option<(&'a TensorPaths, u32)> {
+    let mut only = None;
+    let mut found = 0;
+    for source in sources {
+        match source {
+            Source::Link { from, step } => step.for_each_source(channel, |input| {
+                only = Some((*from, input));
+                found += 1;
+            }),
+            Source::Conv { .. } => return None,
+        }
+    }
+    if found == 1 { only } else { None }
+}
+
 /// Keeps the `keep` largest weights (ties: lower column) of the rows marked in `truncated`.
 fn truncate(full: &Csr, keep: u32, truncated: &[bool]) -> Csr {
     let mut kept = Csr::with_columns(full.columns());
     let mut row_entries: Vec<(u32, u32)> = Vec::new();
     for row in 0..full.rows() {
+        let keep = keep as usize;
+        let applies = truncated.get(row as usize).copied().unwrap_or(false);
+        if !applies || full.row(row).0.len() <= keep {
+            kept.push_copy(full, row);
+            continue;
+        }
         row_entries.clear();
         row_entries.extend(full.row_entries(row));
-        let keep = keep as usize;
-        if row_entries.len() > keep && truncated.get(row as usize).copied().unwrap_or(false) {
-            row_entries.select_nth_unstable_by(keep, |left, right| {
-                right.1.cmp(&left.1).then(left.0.cmp(&right.0))
-            });
-            row_entries.truncate(keep);
-            row_entries.sort_unstable();
-        }
+        row_entries.select_nth_unstable_by(keep, |left, right| {
+            right.1.cmp(&left.1).then(left.0.cmp(&right.0))
+        });
+        row_entries.truncate(keep);
+        row_entries.sort_unstable();
         kept.push_row(row_entries.iter().copied());
     }
     kept
