@@ -19,9 +19,8 @@ pub struct Csr {
 }
 
 impl Csr {
-    /// A matrix without rows, to be filled with [`Csr::push_row`].
-    #[must_use]
-    pub fn with_columns(columns: u32) -> Self {
+    /// A matrix without rows, to be filled row by row.
+    pub(crate) fn with_columns(columns: u32) -> Self {
         Self {
             columns,
             indptr: vec![0],
