@@ -19,9 +19,8 @@ pub struct Csr {
 }
 
 impl Csr {
-    /// A matrix without rows, to be filled with [`Csr::push_row`].
-    #[must_use]
-    pub fn with_columns(columns: u32) -> Self {
+    /// A matrix without rows, to be filled row by row.
+    pub(crate) fn with_columns(columns: u32) -> Self {
         Self {
             columns,
             indptr: vec![0],
@@ -107,6 +106,15 @@ impl Csr {
             self.indices.push(column);
             self.weights.push(weight);
         }
+        self.indptr.push(self.indices.len());
+    }
+
+    /// Appends a copy of a row of a matrix with as many columns.
+    pub(crate) fn push_copy(&mut self, other: &Self, row: u32) {
+        debug_assert_eq!(self.columns, other.columns);
+        let (columns, weights) = other.row(row);
+        self.indices.extend_from_slice(columns);
+        self.weights.extend_from_slice(weights);
         self.indptr.push(self.indices.len());
     }
 

@@ -2,6 +2,14 @@
 //!
 //! Looks for `../shared` beside the repository (or `SUMMIT_SHARED`); skips when it is absent.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test"
+)]
+
 mod support;
 
 use serde_json::Value;

@@ -1,6 +1,14 @@
 //! Graphs of many classes of a GoogLeNet-sized network, timed: run with
 //! `cargo test --release -p summit-explain --test scale -- --ignored --nocapture`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test"
+)]
+
 use std::time::Instant;
 use summit_explain::{BridgePlan, Csr, GraphParameters, GroupTables, TargetClass, conv_max_graph};
 use summit_tables::{

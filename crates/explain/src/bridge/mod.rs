@@ -13,6 +13,7 @@
 //! m of its source; memory: the non-zero weights of the tensors of one block.
 
 mod counts;
+mod dense;
 mod plan;
 mod rows;
 
@@ -20,6 +21,7 @@ pub use counts::{cell_counts, group_counts};
 pub use plan::BridgePlan;
 
 use crate::{Csr, ExplainError};
+use dense::{DenseAccumulator, DenseRows};
 use plan::Step;
 use rows::{RowAccumulator, TensorPaths};
 use summit_tables::ConvId;
@@ -62,56 +64,77 @@ impl BridgePlan {
         counts: impl Fn(ConvId) -> Option<&'a Csr>,
         images: u32,
     ) -> Result<Bridged, ExplainError> {
+        self.bridge_by(counts, images, true)
+    }
+
+    /// As [`Self::bridge`]; `dense_rows` allows the product on dense rows where it pays.
+    fn bridge_by<'a>(
+        &self,
+        counts: impl Fn(ConvId) -> Option<&'a Csr>,
+        images: u32,
+        dense_rows: bool,
+    ) -> Result<Bridged, ExplainError> {
         let lower_channels = self.lower_channels();
         let mut tensors = Vec::with_capacity(self.tensors.len());
         tensors.push(TensorPaths::lower_layer(lower_channels, images)?);
-        let mut accumulators = [(); 3].map(|()| RowAccumulator::new(lower_channels));
-        let mut steps = 0u64;
+        let mut rows = RowsInWork::new(lower_channels);
         for tensor in 1..self.tensors.len() {
-            let paths =
-                self.tensor_paths(tensor, &tensors, &counts, &mut accumulators, &mut steps)?;
+            let sources = self.sources(tensor, &tensors, &counts)?;
+            let mut paths = self.tensor_paths(tensor, &sources, &mut rows)?;
+            if dense_rows && self.feeds_convolution(tensor) {
+                paths.add_dense_copies();
+            }
             tensors.push(paths);
         }
         let Some(last) = tensors.pop() else {
             return Err(ExplainError::EmptyBlock { layer: self.layer });
         };
-        Ok(self.finish(&last, &mut accumulators[0]))
+        Ok(self.finish(&last, &mut rows.none))
     }
 
-    fn tensor_paths<'a>(
+    fn feeds_convolution(&self, tensor: usize) -> bool {
+        self.incoming
+            .iter()
+            .flatten()
+            .any(|edge| edge.from == tensor && matches!(edge.step, Step::Conv { .. }))
+    }
+
+    fn tensor_paths(
         &self,
         tensor: usize,
-        done: &[TensorPaths],
-        counts: &impl Fn(ConvId) -> Option<&'a Csr>,
-        accumulators: &mut [RowAccumulator; 3],
-        steps: &mut u64,
+        sources: &[Source<'_>],
+        rows: &mut RowsInWork,
     ) -> Result<TensorPaths, ExplainError> {
-        let sources = self.sources(tensor, done, counts)?;
         let mut paths = TensorPaths::with_columns(self.lower_channels());
         for channel in 0..self.tensors[tensor] {
-            let [none, one, many] = &mut *accumulators;
-            for source in &sources {
+            // A concatenation's slot, or a pooled tensor: nothing to be joined.
+            if let Some((from, input)) = only_link(sources, channel) {
+                paths.none.push_copy(&from.none, input);
+                paths.one.push_copy(&from.one, input);
+                paths.many.push_copy(&from.many, input);
+                check_limit("bridged weights", paths.entries(), MAX_ENTRIES)?;
+                continue;
+            }
+            for source in sources {
                 match source {
                     Source::Link { from, step } => step.for_each_source(channel, |input| {
-                        none.raise(&from.none, input);
-                        one.raise(&from.one, input);
-                        many.raise(&from.many, input);
+                        rows.none.raise(&from.none, input);
+                        rows.one.raise(&from.one, input);
+                        rows.many.raise(&from.many, input);
                     }),
                     Source::Conv { from, counts } => {
                         for (input, count) in counts.row_entries(channel) {
-                            *steps += from.row_length(input);
-                            one.raise_limited(&from.none, input, count);
-                            many.raise_limited(&from.one, input, count);
-                            many.raise_limited(&from.many, input, count);
+                            rows.steps += from.row_length(input);
+                            rows.one.raise_limited(&from.none, input, count);
+                            rows.raise_many(&from.one, from.one_dense.as_ref(), input, count);
+                            rows.raise_many(&from.many, from.many_dense.as_ref(), input, count);
                         }
                     }
                 }
             }
-            none.drain_into(&mut paths.none);
-            one.drain_into(&mut paths.one);
-            many.drain_into(&mut paths.many);
+            rows.drain_into(&mut paths);
             check_limit("bridged weights", paths.entries(), MAX_ENTRIES)?;
-            check_limit("bridging", *steps, MAX_STEPS)?;
+            check_limit("bridging", rows.steps, MAX_STEPS)?;
         }
         Ok(paths)
     }
@@ -162,10 +185,19 @@ impl BridgePlan {
         let mut full = Csr::with_columns(self.lower_channels());
         let mut direct_inputs = 0usize;
         for channel in 0..channels {
-            accumulator.raise(&last.none, channel);
-            accumulator.raise(&last.one, channel);
-            accumulator.raise(&last.many, channel);
-            accumulator.drain_into(&mut full);
+            let classes = [&last.none, &last.one, &last.many];
+            let mut filled = classes
+                .into_iter()
+                .filter(|matrix| !matrix.row(channel).0.is_empty());
+            match (filled.next(), filled.next()) {
+                (Some(only), None) => full.push_copy(only, channel),
+                _ => {
+                    classes
+                        .into_iter()
+                        .for_each(|matrix| accumulator.raise(matrix, channel));
+                    accumulator.drain_into(&mut full);
+                }
+            }
             direct_inputs += last.one.row(channel).0.len();
         }
         let direct_channels = count_true(&self.direct);
@@ -185,6 +217,49 @@ impl BridgePlan {
     }
 }
 
+/// The rows of the channel being worked on, and the work done so far.
+struct RowsInWork {
+    none: RowAccumulator,
+    one: RowAccumulator,
+    many: RowAccumulator,
+    many_dense: DenseAccumulator,
+    steps: u64,
+}
+
+impl RowsInWork {
+    fn new(columns: u32) -> Self {
+        Self {
+            none: RowAccumulator::new(columns),
+            one: RowAccumulator::new(columns),
+            many: RowAccumulator::new(columns),
+            many_dense: DenseAccumulator::new(columns),
+            steps: 0,
+        }
+    }
+
+    #[inline]
+    fn raise_many(&mut self, matrix: &Csr, dense: Option<&DenseRows>, row: u32, limit: u32) {
+        match dense {
+            Some(dense) => self.many_dense.raise_limited(dense, row, limit),
+            None => self.many.raise_limited(matrix, row, limit),
+        }
+    }
+
+    fn drain_into(&mut self, paths: &mut TensorPaths) {
+        let Self {
+            none,
+            one,
+            many,
+            many_dense,
+            steps: _,
+        } = self;
+        many_dense.drain(|column, weight| many.raise_one(column, weight));
+        none.drain_into(&mut paths.none);
+        one.drain_into(&mut paths.one);
+        many.drain_into(&mut paths.many);
+    }
+}
+
 enum Source<'a> {
     Link {
         from: &'a TensorPaths,
@@ -196,21 +271,40 @@ enum Source<'a> {
     },
 }
 
+/// The one source channel of a channel that a single link, and nothing else, leads to.
+fn only_link<'a>(sources: &[Source<'a>], channel: u32) -> Option<(&'a TensorPaths, u32)> {
+    let mut only = None;
+    let mut found = 0;
+    for source in sources {
+        match source {
+            Source::Link { from, step } => step.for_each_source(channel, |input| {
+                only = Some((*from, input));
+                found += 1;
+            }),
+            Source::Conv { .. } => return None,
+        }
+    }
+    if found == 1 { only } else { None }
+}
+
 /// Keeps the `keep` largest weights (ties: lower column) of the rows marked in `truncated`.
 fn truncate(full: &Csr, keep: u32, truncated: &[bool]) -> Csr {
     let mut kept = Csr::with_columns(full.columns());
     let mut row_entries: Vec<(u32, u32)> = Vec::new();
     for row in 0..full.rows() {
+        let keep = keep as usize;
+        let applies = truncated.get(row as usize).copied().unwrap_or(false);
+        if !applies || full.row(row).0.len() <= keep {
+            kept.push_copy(full, row);
+            continue;
+        }
         row_entries.clear();
         row_entries.extend(full.row_entries(row));
-        let keep = keep as usize;
-        if row_entries.len() > keep && truncated.get(row as usize).copied().unwrap_or(false) {
-            row_entries.select_nth_unstable_by(keep, |left, right| {
-                right.1.cmp(&left.1).then(left.0.cmp(&right.0))
-            });
-            row_entries.truncate(keep);
-            row_entries.sort_unstable();
-        }
+        row_entries.select_nth_unstable_by(keep, |left, right| {
+            right.1.cmp(&left.1).then(left.0.cmp(&right.0))
+        });
+        row_entries.truncate(keep);
+        row_entries.sort_unstable();
         kept.push_row(row_entries.iter().copied());
     }
     kept

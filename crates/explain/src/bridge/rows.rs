@@ -1,5 +1,6 @@
 //! Rows under construction, and the three matrices a tensor of a block carries.
 
+use super::dense::DenseRows;
 use crate::{Csr, ExplainError};
 
 /// Best paths from the lower layer to one tensor, each `[its channels, lower channels]`, by the
@@ -8,6 +9,10 @@ pub(super) struct TensorPaths {
     pub(super) none: Csr,
     pub(super) one: Csr,
     pub(super) many: Csr,
+    /// `one` once more, where a convolution reads it and a dense product pays.
+    pub(super) one_dense: Option<DenseRows>,
+    /// Likewise for `many`.
+    pub(super) many_dense: Option<DenseRows>,
 }
 
 impl TensorPaths {
@@ -16,6 +21,8 @@ impl TensorPaths {
             none: Csr::with_columns(columns),
             one: Csr::with_columns(columns),
             many: Csr::with_columns(columns),
+            one_dense: None,
+            many_dense: None,
         }
     }
 
@@ -25,7 +32,14 @@ impl TensorPaths {
             none: Csr::diagonal(channels, images)?,
             one: Csr::empty(channels, channels)?,
             many: Csr::empty(channels, channels)?,
+            one_dense: None,
+            many_dense: None,
         })
+    }
+
+    pub(super) fn add_dense_copies(&mut self) {
+        self.one_dense = DenseRows::where_it_pays(&self.one);
+        self.many_dense = DenseRows::where_it_pays(&self.many);
     }
 
     pub(super) fn entries(&self) -> u64 {
@@ -64,14 +78,19 @@ impl RowAccumulator {
     pub(super) fn raise_limited(&mut self, matrix: &Csr, row: u32, limit: u32) {
         let (columns, weights) = matrix.row(row);
         for (&column, &weight) in columns.iter().zip(weights) {
-            let weight = weight.min(limit);
-            // Columns of a matrix are below its width, which is this accumulator's.
-            let value = &mut self.values[column as usize];
-            if *value == 0 {
-                self.touched.push(column);
-            }
-            *value = (*value).max(weight);
+            self.raise_one(column, weight.min(limit));
         }
+    }
+
+    /// Maximum with one weight above 0. Columns of a matrix are below its width, which is this
+    /// accumulator's.
+    #[inline]
+    pub(super) fn raise_one(&mut self, column: u32, weight: u32) {
+        let value = &mut self.values[column as usize];
+        if *value == 0 {
+            self.touched.push(column);
+        }
+        *value = (*value).max(weight);
     }
 
     /// Appends the row, columns ascending, and clears it.

@@ -117,11 +117,7 @@ fn naive(case: &RandomBlock) -> (Vec<Vec<u32>>, Vec<Vec<u32>>, u32) {
             .collect();
         rows.push(row);
     }
-    let keep = if direct == 0 {
-        16
-    } else {
-        (direct_inputs / direct).max(1)
-    };
+    let keep = usize::checked_div(direct_inputs, direct).map_or(16, |mean| mean.max(1));
     let kept = rows
         .iter()
         .zip(&bridged)
@@ -219,11 +215,14 @@ proptest! {
     #[test]
     fn equals_enumeration_of_paths(case in random_block()) {
         let plan = BridgePlan::new(&case.block, &case.convs).unwrap();
-        let bridged = plan.bridge(|id| case.counts.get(id.index()), case.images).unwrap();
         let (full, kept, keep) = naive(&case);
-        prop_assert_eq!(dense(&bridged.full), full);
-        prop_assert_eq!(dense(&bridged.kept), kept);
-        prop_assert_eq!(bridged.keep, keep);
+        for dense_rows in [false, true] {
+            let counts = |id: ConvId| case.counts.get(id.index());
+            let bridged = plan.bridge_by(counts, case.images, dense_rows).unwrap();
+            prop_assert_eq!(dense(&bridged.full), full.clone());
+            prop_assert_eq!(dense(&bridged.kept), kept.clone());
+            prop_assert_eq!(bridged.keep, keep);
+        }
     }
 }
 
@@ -373,4 +372,29 @@ fn counts_of_cells_add_up_to_groups() {
     });
     assert_eq!(dense(&cell.unwrap()), [[0, 0], [3, 0]]);
     assert!(group_counts(&counts, &info, 1, |_, p| Some(summit_tables::GroupId(p))).is_err());
+}
+
+#[test]
+fn counts_too_large_for_dense_rows_are_exact() {
+    // Two convolutions in a row; 40,000 does not fit in 15 bits.
+    let mut block = single_edge(0, 1, &[1, 2, 1], BlockStep::Conv(ConvId(0)));
+    block.edges.push(BlockEdge {
+        from: 1,
+        to: 2,
+        step: BlockStep::Conv(ConvId(1)),
+    });
+    let convs = [conv(0, 1, 2, 1, false), conv(1, 2, 1, 1, false)];
+    let counts = [
+        Csr::from_triplets(2, 1, vec![(0, 0, 40_000), (1, 0, 5)]).unwrap(),
+        Csr::from_triplets(1, 2, vec![(0, 0, 70_000), (0, 1, 70_000)]).unwrap(),
+    ];
+    let plan = BridgePlan::new(&block, &convs).unwrap();
+    let bridged = plan.bridge(|id| counts.get(id.index()), 100_000).unwrap();
+    assert_eq!(dense(&bridged.full), [[40_000]]);
+    let small = [
+        Csr::from_triplets(2, 1, vec![(0, 0, 400), (1, 0, 5)]).unwrap(),
+        counts[1].clone(),
+    ];
+    let bridged = plan.bridge(|id| small.get(id.index()), 100_000).unwrap();
+    assert_eq!(dense(&bridged.full), [[400]]);
 }

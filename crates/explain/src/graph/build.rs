@@ -78,27 +78,7 @@ pub fn conv_max_graph(
     let ranked = pagerank(links, &restart_weights(group.counts), &parameters.pagerank)?;
     let selection = select(&ranked.scores, links, &parameters.selection)?;
     let mut kept = selection.kept;
-    let mut added = Vec::new();
-    let mut into_classes = Vec::new();
-    if let Some(last) = kept.last_mut() {
-        let last_width = group.counts.last().map_or(0, |counts| counts.len());
-        if logits.columns() as usize != last_width {
-            return Err(ExplainError::ShapeMismatch {
-                what: "the weights into the logits",
-                found: logits.columns() as usize,
-                expected: last_width,
-                layer: group.layers.len().saturating_sub(1),
-            });
-        }
-        for target in group.targets {
-            let found = logit_edges(last, logits.row_entries(target.class.0));
-            added.extend(found.added);
-            into_classes.push(found.edges);
-        }
-        last.extend(&added);
-        last.sort_unstable();
-        last.dedup();
-    }
+    let (into_classes, added) = reach_targets(group, logits, kept.last_mut())?;
 
     let mut draft = Draft::new(group, Measure::ConvMax, &kept, &selection.thresholds);
     for node in &mut draft.graph.nodes {
@@ -125,14 +105,53 @@ pub fn conv_max_graph(
         }
     }
     Ok(draft.finish(RecordedParameters {
-        top_rule: parameters.top_rule,
-        start_threshold: parameters.selection.start_threshold,
         relaxation_step: Some(parameters.selection.relaxation_step),
         relaxation_rounds: selection.rounds,
         damping: Some(parameters.pagerank.damping),
         pagerank_rounds: Some(ranked.rounds),
         pagerank_converged: Some(ranked.converged),
+        ..recorded(parameters)
     }))
+}
+
+/// The parameters both measures have.
+fn recorded(parameters: &GraphParameters) -> RecordedParameters {
+    RecordedParameters {
+        top_rule: parameters.top_rule,
+        start_threshold: parameters.selection.start_threshold,
+        relaxation_step: None,
+        relaxation_rounds: 0,
+        damping: None,
+        pagerank_rounds: None,
+        pagerank_converged: None,
+    }
+}
+
+/// A channel and its influence on a class, images.
+type InfluentialChannel = (ChannelId, u32);
+
+/// For each target the edges into it, and the channels that join `last` for their sake.
+fn reach_targets(
+    group: &GroupTables<'_>,
+    logits: &Csr,
+    last: Option<&mut Vec<ChannelId>>,
+) -> Result<(Vec<Vec<InfluentialChannel>>, Vec<ChannelId>), ExplainError> {
+    let mut added = Vec::new();
+    let mut into_classes = Vec::new();
+    if let (Some(last), Some(counts)) = (last, group.counts.last()) {
+        let found = logits.columns() as usize;
+        let layer = group.layers.len() - 1;
+        check_length("the weights into the logits", found, counts.len(), layer)?;
+        for target in group.targets {
+            let found = logit_edges(last, logits.row_entries(target.class.0));
+            added.extend(found.added);
+            into_classes.push(found.edges);
+        }
+        last.extend(&added);
+        last.sort_unstable();
+        last.dedup();
+    }
+    Ok((into_classes, added))
 }
 
 /// The `flow` graph: channels by the mass rule on the positive part of R, edges with a positive
@@ -174,47 +193,13 @@ pub fn flow_graph(
         node.score = score.copied().flatten();
     }
     for measured in flow.edges {
-        let FlowEdge {
-            lower,
-            from,
-            to,
-            effect,
-            top_images,
-        } = *measured;
-        let drawn = effect.mean > 0.0 || (parameters.negative_edges && effect.mean < 0.0);
-        if top_images == 0 || !drawn {
-            continue;
-        }
-        let fill = |edge: &mut GraphEdge| {
-            edge.effect = Some(effect);
-            edge.top_images = Some(top_images);
-            edge.kind = if effect.mean > 0.0 {
-                EdgeKind::Supports
-            } else {
-                EdgeKind::Opposes
-            };
-        };
-        if lower.index() + 1 == group.layers.len() {
-            let class = group
-                .targets
-                .iter()
-                .position(|target| target.class.0 == to.0);
-            if let Some(class) = class {
-                draft.logit_edge(from, class, fill);
-            }
-        } else {
-            draft.edge((lower, from, to), fill);
+        let mean = measured.effect.mean;
+        let drawn = mean > 0.0 || (parameters.negative_edges && mean < 0.0);
+        if measured.top_images > 0 && drawn {
+            draft.flow_edge(group, measured);
         }
     }
-    Ok(draft.finish(RecordedParameters {
-        top_rule: parameters.top_rule,
-        start_threshold: threshold,
-        relaxation_step: None,
-        relaxation_rounds: 0,
-        damping: None,
-        pagerank_rounds: None,
-        pagerank_converged: None,
-    }))
+    Ok(draft.finish(recorded(parameters)))
 }
 
 fn check_counts(group: &GroupTables<'_>) -> Result<(), ExplainError> {
@@ -267,25 +252,10 @@ impl Draft {
         kept: &[Vec<ChannelId>],
         thresholds: &[f64],
     ) -> Self {
-        let mut nodes = Vec::new();
-        let mut index = BTreeMap::new();
-        for (layer, (channels, counts)) in kept.iter().zip(group.counts).enumerate() {
-            for &channel in channels {
-                let layer = layer as u32;
-                index.insert((layer, channel), nodes.len() as u32);
-                nodes.push(GraphNode {
-                    layer,
-                    channel,
-                    count: counts.get(channel.index()).copied().unwrap_or(0),
-                    pagerank: None,
-                    score: None,
-                    in_edges: 0,
-                    out_edges: 0,
-                    added_for_logit: false,
-                    x: 0.0,
-                });
-            }
-        }
+        let nodes = kept_nodes(kept, group.counts);
+        let position =
+            |(index, node): (usize, &GraphNode)| ((node.layer, node.channel), index as u32);
+        let index = nodes.iter().enumerate().map(position).collect();
         let layers = group
             .layers
             .iter()
@@ -308,15 +278,7 @@ impl Draft {
             },
             measure,
             // Replaced when the graph is finished.
-            parameters: RecordedParameters {
-                top_rule: summit_tables::TopRule::default(),
-                start_threshold: 0.0,
-                relaxation_step: None,
-                relaxation_rounds: 0,
-                damping: None,
-                pagerank_rounds: None,
-                pagerank_converged: None,
-            },
+            parameters: recorded(&GraphParameters::default()),
             layers: layers.collect(),
             nodes,
             edges: Vec::new(),
@@ -350,6 +312,36 @@ impl Draft {
         }
     }
 
+    fn flow_edge(&mut self, group: &GroupTables<'_>, measured: &FlowEdge) {
+        let FlowEdge {
+            lower,
+            from,
+            to,
+            effect,
+            top_images,
+        } = *measured;
+        let fill = |edge: &mut GraphEdge| {
+            edge.effect = Some(effect);
+            edge.top_images = Some(top_images);
+            edge.kind = if effect.mean > 0.0 {
+                EdgeKind::Supports
+            } else {
+                EdgeKind::Opposes
+            };
+        };
+        if lower.index() + 1 == group.layers.len() {
+            let class = group
+                .targets
+                .iter()
+                .position(|target| target.class.0 == to.0);
+            if let Some(class) = class {
+                self.logit_edge(from, class, fill);
+            }
+        } else {
+            self.edge((lower, from, to), fill);
+        }
+    }
+
     fn finish(mut self, parameters: RecordedParameters) -> AttributionGraph {
         let graph = &mut self.graph;
         graph.parameters = parameters;
@@ -365,6 +357,26 @@ impl Draft {
         place(graph);
         self.graph
     }
+}
+
+fn kept_nodes(kept: &[Vec<ChannelId>], counts: &[&[u32]]) -> Vec<GraphNode> {
+    let mut nodes = Vec::new();
+    for (layer, (channels, counts)) in kept.iter().zip(counts).enumerate() {
+        for &channel in channels {
+            nodes.push(GraphNode {
+                layer: layer as u32,
+                channel,
+                count: counts.get(channel.index()).copied().unwrap_or(0),
+                pagerank: None,
+                score: None,
+                in_edges: 0,
+                out_edges: 0,
+                added_for_logit: false,
+                x: 0.0,
+            });
+        }
+    }
+    nodes
 }
 
 fn filled_edge(from: u32, to: u32, fill: impl FnOnce(&mut GraphEdge)) -> GraphEdge {

@@ -2,8 +2,7 @@
 
 /// An image as a `data:` address (base64).
 ///
-/// `media_type` is for example `image/png`; what is not a plain media type yields an address that
-/// [`is_image_data_uri`] refuses.
+/// `media_type` is for example `image/png`. The drawing accepts `png`, `jpeg`, `webp`, `gif` and `avif`.
 #[must_use]
 pub fn data_uri(media_type: &str, bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -59,6 +59,11 @@ fn write_dot(text: &mut String, graph: &AttributionGraph) -> std::fmt::Result {
         }
         writeln!(text, "  }}")?;
     }
+    write_edges(text, graph)?;
+    writeln!(text, "}}")
+}
+
+fn write_edges(text: &mut String, graph: &AttributionGraph) -> std::fmt::Result {
     for drawn in drawn_edges(graph) {
         let to = match drawn.to {
             Target::Node(_) => 'n',
@@ -78,7 +83,7 @@ fn write_dot(text: &mut String, graph: &AttributionGraph) -> std::fmt::Result {
             weight_in_words(graph, drawn.edge).replace('\u{a0}', " ")
         )?;
     }
-    writeln!(text, "}}")
+    Ok(())
 }
 
 /// Inside double quotes of DOT; backslashes would start Graphviz' own escapes.

@@ -8,13 +8,11 @@
 mod data_uri;
 mod dot;
 mod svg;
-mod svg_style;
 mod text;
 
 pub use data_uri::data_uri;
 pub use dot::render_dot;
-pub use svg::{SvgOptions, render_svg};
-pub use svg_style::Theme;
+pub use svg::{SvgOptions, Theme, render_svg};
 pub use text::{TextOptions, render_text};
 
 use crate::graph::{AttributionGraph, GraphEdge, GraphNode};

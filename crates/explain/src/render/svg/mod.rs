@@ -4,14 +4,19 @@
 //! No script and no outside address. Hovering a node dims the edges that do not touch it (CSS);
 //! each node and edge carries its figures as a `<title>`.
 
+mod legend;
+mod style;
+
+pub use style::Theme;
+
 use super::data_uri::is_image_data_uri;
-use super::svg_style::{Palette, Theme};
 use super::{
     DrawnEdge, Target, class_name, counted, drawn_edges, grouped, layer_name, percent, plain,
     shortened, weight_in_words,
 };
-use crate::graph::{AttributionGraph, EdgeKind, GraphNode, Measure};
+use crate::graph::{AttributionGraph, EdgeKind, GraphNode};
 use std::fmt::{Result, Write};
+use style::Palette;
 
 /// Side of the largest thumbnail, pixels.
 const LARGEST_SIDE: f64 = 72.0;
@@ -93,7 +98,7 @@ impl<'a> Drawing<'a> {
             .map(|class| pill_width(&class.name))
             .fold(0.0, f64::max);
         let graph_width = (columns + 1.0) * COLUMN_PITCH + (widest_class - COLUMN_PITCH).max(0.0);
-        let body = graph_width.max(520.0);
+        let body = graph_width.max(560.0);
         let rows = graph.layers.len() + 1;
         Self {
             graph,
@@ -511,66 +516,6 @@ impl<'a> Drawing<'a> {
             )?;
         }
         Ok(())
-    }
-
-    /// What sizes and widths mean.
-    fn write_legend(&self, svg: &mut String, y: f64) -> Result {
-        let Self { graph, palette, .. } = self;
-        let largest = graph.nodes.iter().map(|node| node.count).max().unwrap_or(0);
-        let strongest = graph
-            .edges
-            .iter()
-            .chain(&graph.logit_edges)
-            .map(|edge| graph.edge_weight(edge))
-            .fold(0.0, f64::max);
-        writeln!(svg, "<g font-size=\"12\">")?;
-        let mut x = MARGIN;
-        for share in [0.25, 1.0] {
-            let side = LARGEST_SIDE / 2.0 * f64::sqrt(share);
-            writeln!(
-                svg,
-                "<rect class=\"tile frame\" x=\"{x:.1}\" y=\"{:.1}\" width=\"{side:.1}\" height=\"{side:.1}\" rx=\"{:.1}\" fill=\"{}\" stroke=\"{}\"/>",
-                y - side / 2.0,
-                side * 0.16,
-                palette.tile,
-                palette.accent
-            )?;
-            x += side + 8.0;
-        }
-        let area = format!(
-            "area: images with the channel on top, at most {}",
-            grouped(u64::from(largest))
-        );
-        self.write_note(svg, x, y, &area)?;
-        x += 24.0 + 6.3 * area.chars().count() as f64;
-        for strength in [0.15, 1.0] {
-            writeln!(
-                svg,
-                "<path class=\"e\" d=\"M{x:.1} {y:.1}h26\" stroke=\"{}\" stroke-width=\"{:.2}\" stroke-opacity=\"{:.2}\"/>",
-                palette.edge,
-                NARROWEST_EDGE + (WIDEST_EDGE - NARROWEST_EDGE) * strength,
-                0.3 + 0.45 * strength
-            )?;
-            x += 32.0;
-        }
-        let width = match graph.measure {
-            Measure::ConvMax => format!(
-                "width: influence, at most {:.0}\u{a0}% of images",
-                100.0 * strongest
-            ),
-            Measure::Flow => format!("width: effect, at most {strongest:.3} logits"),
-        };
-        self.write_note(svg, x, y, &width)?;
-        writeln!(svg, "</g>")
-    }
-
-    fn write_note(&self, svg: &mut String, x: f64, y: f64, note: &str) -> Result {
-        writeln!(
-            svg,
-            "<text class=\"muted\" x=\"{x:.1}\" y=\"{:.1}\" fill=\"{}\">{note}</text>",
-            y + 4.0,
-            self.palette.muted
-        )
     }
 }
 
