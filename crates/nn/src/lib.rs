@@ -13,3 +13,5 @@
 //! executor may store them otherwise.
 
 pub mod graph;
+pub mod onnx;
+pub mod reference;
