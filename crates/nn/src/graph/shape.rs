@@ -329,7 +329,7 @@ fn infer_conv_transpose(
             inputs[1]
         );
     }
-    let out_channels = group_outputs.checked_mul(*groups).unwrap_or(usize::MAX);
+    let out_channels = group_outputs.saturating_mul(*groups);
     check_bias(inputs.get(2), out_channels)?;
     let [top, left, bottom, right] = *pads;
     let rows = transposed_extent(height, kernel_y, strides[0], dilations[0], [top, bottom])?;
@@ -388,10 +388,10 @@ fn infer_gemm(inputs: &[&[usize]], trans_a: bool, trans_b: bool) -> Result<Vec<u
         return mismatch!("factors {:?} and {:?} do not fit", inputs[0], inputs[1]);
     }
     let output = vec![rows, columns];
-    if let Some(offset) = inputs.get(2) {
-        if broadcast(offset, &output)? != output {
-            return mismatch!("an offset of shape {offset:?} does not fit {output:?}");
-        }
+    if let Some(offset) = inputs.get(2)
+        && broadcast(offset, &output)? != output
+    {
+        return mismatch!("an offset of shape {offset:?} does not fit {output:?}");
     }
     Ok(output)
 }

@@ -225,15 +225,15 @@ impl<'a> Matcher<'a> {
             (factor == 0.5).then_some(inner)
         };
         // (x * gate) * 0.5
-        if let Some((product, factor)) = self.scaled(node) {
-            if factor == 0.5 {
-                let [a, b] = self.operands(self.private_producer(product)?, Binary::Mul)?;
-                let matches =
-                    |x: ValueId, gate: ValueId| (self.gelu_gate(gate) == Some(x)).then_some(x);
-                return matches(a, b)
-                    .or_else(|| matches(b, a))
-                    .map(|x| (Unary::Gelu, x));
-            }
+        if let Some((product, factor)) = self.scaled(node)
+            && factor == 0.5
+        {
+            let [a, b] = self.operands(self.private_producer(product)?, Binary::Mul)?;
+            let matches =
+                |x: ValueId, gate: ValueId| (self.gelu_gate(gate) == Some(x)).then_some(x);
+            return matches(a, b)
+                .or_else(|| matches(b, a))
+                .map(|x| (Unary::Gelu, x));
         }
         // x * (gate * 0.5) and (x * 0.5) * gate
         let [a, b] = self.operands(node, Binary::Mul)?;

@@ -271,10 +271,7 @@ fn choose_input(
     }
     let mut shape = vec![options.batch];
     for axis in 1..4 {
-        let chosen = options
-            .input_shape
-            .map(|[channels, height, width]| [channels, height, width]);
-        let extent = match chosen {
+        let extent = match options.input_shape {
             Some(extents) => extents[axis - 1],
             None => usize::try_from(dims[axis])
                 .ok()

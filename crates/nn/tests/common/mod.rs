@@ -1,6 +1,13 @@
 //! Helpers shared by the tests of readers and executors: where the evaluation data lie, images as
 //! tensors, and comparison with recorded values of another runtime.
-#![allow(dead_code, reason = "every test binary uses its own part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "test code; every test binary uses its own part"
+)]
 
 use std::path::{Path, PathBuf};
 use summit_nn::graph::Tensor;

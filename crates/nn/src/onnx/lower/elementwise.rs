@@ -184,11 +184,14 @@ fn binary(
     left: Operand,
     right: Operand,
 ) -> Result<Operand, Problem> {
-    if let (Some(a), Some(b)) = (builder.literal(left), builder.literal(right)) {
-        if matches!(a.elements, Elements::Ints(_)) && matches!(b.elements, Elements::Ints(_)) {
-            let result = integer_binary(&format!("{function:?}"), a, b)?;
-            return builder.add_computed(result);
-        }
+    if let (Some(a), Some(b)) = (builder.literal(left), builder.literal(right))
+        && matches!(
+            (&a.elements, &b.elements),
+            (Elements::Ints(_), Elements::Ints(_))
+        )
+    {
+        let result = integer_binary(&format!("{function:?}"), a, b)?;
+        return builder.add_computed(result);
     }
     builder.binary(function, left, right)
 }
@@ -256,11 +259,11 @@ pub(super) fn swish(builder: &mut Builder, x: Operand, alpha: f32) -> Result<Ope
 fn choose(builder: &mut Builder, site: &Site<'_>) -> Result<Operand, Problem> {
     let (left, right) = (site.operand(1)?, site.operand(2)?);
     let condition = builder.constant(site.operand(0)?, "the condition")?;
-    if let (Some(a), Some(b)) = (builder.literal(left), builder.literal(right)) {
-        if !matches!(a.elements, Elements::Floats(_)) {
-            let result = select(condition, a, b)?;
-            return builder.add_computed(result);
-        }
+    if let (Some(a), Some(b)) = (builder.literal(left), builder.literal(right))
+        && !matches!(a.elements, Elements::Floats(_))
+    {
+        let result = select(condition, a, b)?;
+        return builder.add_computed(result);
     }
     let mask = Tensor {
         shape: condition.shape.clone(),

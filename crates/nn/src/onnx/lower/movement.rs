@@ -93,7 +93,7 @@ fn split(builder: &mut Builder, site: &Site<'_>) -> Result<Vec<Operand>, Problem
                 return invalid!("{parts} parts cannot be made");
             }
             let parts = parts as usize;
-            if !site.has("num_outputs") && extent % parts != 0 {
+            if !site.has("num_outputs") && !extent.is_multiple_of(parts) {
                 return invalid!("an extent of {extent} cannot be cut into {parts} equal parts");
             }
             // Opset 18: the last part is smaller where the extent cannot be divided.

@@ -130,7 +130,7 @@ fn float_list(builder: &Builder, operand: Operand) -> Result<Vec<f32>, Problem> 
 
 /// `floor(extent * scale)` per axis.
 fn scaled_extents(shape: &[usize], scales: &[f32]) -> Result<Vec<usize>, Problem> {
-    if scales.len() != shape.len() || scales.iter().any(|scale| !(*scale > 0.0)) {
+    if scales.len() != shape.len() || !scales.iter().all(|&scale| scale > 0.0) {
         return invalid!("scales {scales:?} do not fit shape {shape:?}");
     }
     let extent = |(&extent, &scale): (&usize, &f32)| (extent as f32 * scale).floor() as usize;
