@@ -16,5 +16,6 @@ pub mod exec;
 pub mod graph;
 mod kernels;
 pub mod layers;
+pub mod onnx;
 pub mod reference;
 pub mod spatial;
