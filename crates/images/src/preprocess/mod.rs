@@ -189,12 +189,12 @@ impl Preprocessing {
                 "the input of {width}x{height} pixels is outside 1 to {MAX_INPUT_EXTENT}"
             ));
         }
-        if let Resize::ShortSideCrop { short, .. } = self.resize {
-            if short < height.max(width) || short > MAX_INPUT_EXTENT {
-                return invalid(format!(
-                    "a short side of {short} cannot be cropped to {width}x{height}"
-                ));
-            }
+        if let Resize::ShortSideCrop { short, .. } = self.resize
+            && (short < height.max(width) || short > MAX_INPUT_EXTENT)
+        {
+            return invalid(format!(
+                "a short side of {short} cannot be cropped to {width}x{height}"
+            ));
         }
         let usable = |value: &f32| value.is_finite();
         if !self.mean.iter().all(usable) || !self.std.iter().all(|std| usable(std) && *std != 0.0) {
