@@ -1,6 +1,6 @@
 //! Pixels to the network's input.
 //!
-//! Place in the flow: after [`crate::decode`], before the network. [`Preprocessing`] is a plain
+//! Place in the flow: after [`mod@crate::decode`], before the network. [`Preprocessing`] is a plain
 //! description (it goes into the run's manifest); `geometry` says which part of an image the input
 //! shows, and is the one truth shared by [`Preprocessing::apply`] and the way back in
 //! [`crate::thumbnail`]; `metadata` reads a description out of an ONNX file.
