@@ -14,7 +14,9 @@
 
 pub mod exec;
 pub mod graph;
+pub mod inspect;
 mod kernels;
 pub mod layers;
+pub mod onnx;
 pub mod reference;
 pub mod spatial;

@@ -5,5 +5,11 @@
 //! All shapes are known: the batch size is a parameter of loading (1 by default).
 
 pub mod ir;
+pub mod shape;
+mod simplify;
+mod verify;
+
+pub use simplify::{prune, recognise_patterns};
+pub use verify::{VerifyError, verify};
 
 pub use ir::{Conv, Graph, Node, NodeId, Op, Pool, Tensor, Value, ValueId};

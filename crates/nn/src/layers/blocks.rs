@@ -47,9 +47,9 @@ pub struct Blocks {
     pub info: ModelInfo,
     /// `convs[k].info == info.convs[k]`.
     pub convs: Vec<BlockConv>,
-    /// Operators inside blocks with an operand whose channels cannot be followed (sums over channels,
-    /// products of activations): conv-max sees no path there.
-    pub untraced: Vec<NodeId>,
+    /// Per block, the operators inside with an operand whose channels cannot be followed (sums over
+    /// channels, products of activations): conv-max sees no path there.
+    pub untraced: Vec<Vec<NodeId>>,
 }
 
 /// Finds the blocks between the layers, which must be in the order of the network, and from the last
@@ -85,7 +85,7 @@ pub fn find_blocks(graph: &Graph, layers: &[LayerValue]) -> Blocks {
                 found.convs.push(conv);
             }
         }
-        found.untraced.extend(&region.untraced);
+        found.untraced.push(region.untraced.clone());
         let upper = next.map(|next| next.info.id);
         let block = region.into_block(graph, &trace, layer.info.id, upper, &ids);
         found.info.blocks.push(block);
@@ -155,13 +155,13 @@ impl<'a> Region<'a> {
             .iter()
             .filter(|(_, step)| step.relation == Relation::Conv)
             .map(|&(node, _)| node);
-        let range = (to_u32(first))..(to_u32(end));
-        let untraced = trace.untraced.iter().copied();
+        let until = |place: usize| trace.untraced.partition_point(|node| node.index() < place);
+        let untraced = trace.untraced.get(until(first)..until(end));
         Self {
             lower,
             upper,
             convs: convs.collect(),
-            untraced: untraced.filter(|node| range.contains(&node.0)).collect(),
+            untraced: untraced.unwrap_or_default().to_vec(),
             steps: kept,
         }
     }
