@@ -388,8 +388,10 @@ fn write_table<const COLUMNS: usize>(
         let mut line = String::from(" ");
         for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
             line.push(' ');
-            if column == 0 || column + 1 == COLUMNS {
+            if column == 0 {
                 line.push_str(&format!("{cell:<width$}"));
+            } else if column + 1 == COLUMNS {
+                line.push_str(&format!(" {cell}"));
             } else {
                 line.push_str(&format!(" {cell:>width$}"));
             }

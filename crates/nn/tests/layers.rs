@@ -3,12 +3,11 @@
 mod common;
 
 use common::{json, shared};
-use std::collections::BTreeMap;
 use std::path::Path;
 use summit_nn::inspect;
-use summit_nn::layers::{ReceptiveField, cut_values, find_blocks, find_layers};
+use summit_nn::layers::{cut_values, find_blocks, find_layers};
 use summit_nn::onnx::{LoadOptions, Model, load};
-use summit_tables::{Block, BlockStep, ChannelLink};
+use summit_tables::{BlockStep, ChannelLink};
 
 fn golden(shared: &Path, case: &str) -> (Model, impl Fn(&str) -> serde_json::Value + use<>) {
     let folder = shared.join("golden").join(case);
@@ -149,59 +148,116 @@ fn real_networks_have_the_layers_people_name() {
         model: &'static str,
         layers: Vec<String>,
         signed: usize,
+        /// Of the last layer: extent and stride of the receptive field.
+        field: (u32, f64),
+        multiply_adds: u64,
     }
     let Some(shared) = shared() else { return };
-    let names = |names: &[&str]| {
-        names
-            .iter()
-            .map(|&name| name.to_owned())
-            .collect::<Vec<_>>()
-    };
-    let numbered = |range: std::ops::Range<usize>, prefix: &str, suffix: &str| {
-        range
-            .map(|k| format!("{prefix}{k}{suffix}"))
-            .collect::<Vec<_>>()
-    };
+    let inception = ["3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"];
+    let skips = [2, 4, 6, 7, 9, 10, 12, 13, 14];
     let cases = [
         Case {
             model: "bvlc-googlenet",
-            layers: names(&[]),
+            layers: ["conv1/7x7_s2", "conv2/3x3_reduce", "conv2/3x3"]
+                .map(str::to_owned)
+                .into_iter()
+                .chain(inception.map(|name| format!("inception_{name}/output")))
+                .collect(),
             signed: 0,
+            field: (715, 32.0),
+            multiply_adds: 1_582_671_872,
         },
         Case {
             model: "squeezenet1_1",
-            layers: numbered(2..10, "fire", "/concat"),
+            layers: ["conv1.out".to_owned()]
+                .into_iter()
+                .chain(
+                    (2..10).flat_map(|k| [format!("fire{k}.squeeze1x1.out"), format!("fire{k}")]),
+                )
+                .chain(["conv10.out".to_owned()])
+                .collect(),
             signed: 0,
+            field: (207, 16.0),
+            multiply_adds: 349_151_936,
         },
         Case {
             model: "efficientnet-lite0",
-            layers: names(&[]),
+            layers: ["stem.out".to_owned()]
+                .into_iter()
+                .chain((0..16).map(|k| {
+                    let end = if skips.contains(&k) {
+                        "add"
+                    } else {
+                        "project.out"
+                    };
+                    format!("block{k}.{end}")
+                }))
+                .chain(["head.out".to_owned()])
+                .collect(),
             signed: 16,
+            field: (851, 32.0),
+            multiply_adds: 385_187_552,
         },
     ];
+    let mut failures = Vec::new();
     for case in cases {
-        let model = shared_model(&shared, case.model);
+        let path = shared
+            .join("models")
+            .join(case.model)
+            .with_extension("onnx");
+        let model = load(&path, &LoadOptions::default()).unwrap();
         let report = inspect::report(&model);
-        println!("{report}");
+        let names = report.layers.iter().map(|layer| layer.name.clone());
+        let signed = report.layers.iter().filter(|layer| layer.signed).count();
+        let last = report.layers.last().unwrap();
+        let found = (
+            names.collect::<Vec<_>>(),
+            signed,
+            (last.receptive_size[0], last.receptive_stride[0]),
+            report.multiply_adds,
+        );
+        let expected = (case.layers, case.signed, case.field, case.multiply_adds);
+        if found != expected {
+            failures.push(format!("{}: {found:?}", case.model));
+        }
+        assert!(
+            report
+                .blocks
+                .iter()
+                .all(|block| block.connected && block.untraced.is_empty())
+        );
         check_blocks(&model, case.model);
-        let _ = (&case.layers, case.signed);
     }
-    let _: BTreeMap<String, Block> = BTreeMap::new();
-    let _ = ReceptiveField::of_layer;
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]
-fn dump() {
-    let Ok(files) = std::env::var("DUMP") else {
-        return;
-    };
-    for file in files.split(' ') {
-        match load(Path::new(file), &LoadOptions::default()) {
-            Ok(model) => {
-                println!("=== {file}\n{}", inspect::report(&model));
-                check_blocks(&model, file);
-            }
-            Err(error) => println!("=== {file}: {error}"),
-        }
-    }
+fn the_report_reads_as_a_table() {
+    let Some(shared) = shared() else { return };
+    let (model, _) = golden(&shared, "depthwise-tiny");
+    let text = inspect::report(&model).to_string();
+    let tables = text.split_once("\n\n").map(|(_, tables)| tables);
+    assert_eq!(
+        tables,
+        Some(
+            "\
+layers, input side first (4 of 8 cuts)
+  layer       channels    map  sees px  every px
+  stem_clip         16  16x16        3         2
+  block1_add        16  16x16        7         2  signed
+  block2_add        16  16x16       11         2  signed
+  head_clip         32  16x16       11         2
+
+blocks, each from the layer before (depth: convolutions on a path)
+  into        convs  depth
+  block1_add      3    0-3
+  block2_add      3    0-3
+  head_clip       1      1
+  logits          1      1
+"
+        )
+    );
+    let json = serde_json::to_value(inspect::report(&model)).unwrap();
+    assert_eq!(json["layers"][1]["name"], "block1_add");
+    assert_eq!(json["blocks"][0]["depth"], serde_json::json!([0, 3]));
 }
