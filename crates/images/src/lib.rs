@@ -1,7 +1,7 @@
 //! Finds, decodes and preprocesses images and their labels.
 //!
 //! Place in the flow: the first step of a run. A folder of images becomes a sorted [`ImageList`]
-//! ([`source`]), bytes become RGB pixels ([`decode`]), pixels become the network's input
+//! ([`source`]), bytes become RGB pixels ([`mod@decode`]), pixels become the network's input
 //! ([`preprocess`]), folder names become classes ([`labels`]); [`thumbnail`] goes the way back, from
 //! input coordinates to a small picture cut out of the original. Nothing here knows the network.
 //!

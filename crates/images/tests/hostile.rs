@@ -1,6 +1,12 @@
 //! Files that are broken, oversized or not images at all: each becomes a sentence, none a panic,
 //! none a wrong picture.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers outside #[test] functions"
+)]
+
 mod support;
 
 use proptest::prelude::*;

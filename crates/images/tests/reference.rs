@@ -1,5 +1,11 @@
 //! Decoding and resizing against Pillow (values written by tools/reference/make_resize_cases.py).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers outside #[test] functions"
+)]
+
 mod support;
 
 use serde::Deserialize;

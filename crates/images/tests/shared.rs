@@ -1,5 +1,11 @@
 //! The evaluation data: label discovery, model metadata, golden images.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers outside #[test] functions"
+)]
+
 mod support;
 
 use serde::Deserialize;

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 /// Prefix of everything that may be removed at any time no process holds the lock.
 pub(crate) const TEMPORARY_PREFIX: &str = ".tmp-";
@@ -47,6 +48,7 @@ pub(crate) struct HashingFile {
     file: File,
     hasher: Sha256,
     bytes: u64,
+    failure: Arc<OnceLock<io::ErrorKind>>,
 }
 
 impl HashingFile {
@@ -56,7 +58,14 @@ impl HashingFile {
             file,
             hasher: Sha256::new(),
             bytes: 0,
+            failure: Arc::default(),
         })
+    }
+
+    /// Where the kind of the first failed write will be found: encoders on top of the file turn
+    /// errors into text.
+    pub(crate) fn failure(&self) -> Arc<OnceLock<io::ErrorKind>> {
+        Arc::clone(&self.failure)
     }
 
     /// Flushes to the device. `relative` is the path the entry is to carry.
@@ -72,7 +81,10 @@ impl HashingFile {
 
 impl Write for HashingFile {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(buffer)?;
+        let written = self.file.write(buffer).inspect_err(|error| {
+            // Only the first one counts.
+            let _ = self.failure.set(error.kind());
+        })?;
         if let Some(part) = buffer.get(..written) {
             self.hasher.update(part);
         }

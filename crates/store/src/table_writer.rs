@@ -18,7 +18,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersi
 use parquet::schema::types::ColumnPath;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Rows handed to the encoder at a time.
 pub(crate) const BATCH_ROWS: usize = 8192;
@@ -36,6 +36,7 @@ pub(crate) struct TableWriter<T: Row> {
     schema: SchemaRef,
     bounds: Bounds,
     writer: ArrowWriter<HashingFile>,
+    failure: Arc<OnceLock<io::ErrorKind>>,
     rows: Vec<T>,
     previous: Option<T::Key>,
     written: u64,
@@ -51,17 +52,19 @@ impl<T: Row> TableWriter<T> {
         let path = folder.join(relative);
         let schema = Arc::new(Schema::new(T::fields()));
         let file = HashingFile::create(&path)?;
+        let noted = file.failure();
         let options = ArrowWriterOptions::new()
-            .with_properties(properties(&schema).map_err(|error| failure(&path, error))?)
+            .with_properties(properties(&schema).map_err(|error| failure(&path, &noted, &error))?)
             .with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options)
-            .map_err(|error| failure(&path, error))?;
+            .map_err(|error| failure(&path, &noted, &error))?;
         Ok(Self {
             path,
             relative: relative.to_owned(),
             schema,
             bounds,
             writer,
+            failure: noted,
             rows: Vec::with_capacity(BATCH_ROWS),
             previous: None,
             written: 0,
@@ -107,7 +110,7 @@ impl<T: Row> TableWriter<T> {
         let file = self
             .writer
             .into_inner()
-            .map_err(|error| failure(&self.path, error))?;
+            .map_err(|error| failure(&self.path, &self.failure, &error))?;
         file.finish(&self.path, &self.relative)
     }
 
@@ -116,7 +119,7 @@ impl<T: Row> TableWriter<T> {
             .map_err(|error| self.invalid(error.to_string()))?;
         self.writer
             .write(&batch)
-            .map_err(|error| failure(&self.path, error))?;
+            .map_err(|error| failure(&self.path, &self.failure, &error))?;
         self.written += self.rows.len() as u64;
         self.rows.clear();
         Ok(())
@@ -168,14 +171,12 @@ fn properties(schema: &Schema) -> Result<WriterProperties, ParquetError> {
     Ok(builder.build())
 }
 
-/// Finds the I/O error inside, so that a full disk is recognised.
-fn failure(path: &Path, error: ParquetError) -> StoreError {
-    const ACTION: &str = "write the table";
-    match error {
-        ParquetError::External(inner) => match inner.downcast::<io::Error>() {
-            Ok(inner) => StoreError::io(ACTION, path, *inner),
-            Err(inner) => StoreError::io(ACTION, path, io::Error::other(inner.to_string())),
-        },
-        other => StoreError::io(ACTION, path, io::Error::other(other.to_string())),
-    }
+/// An error of the encoder; the kind the file has noted tells a full disk from the rest.
+fn failure(path: &Path, noted: &OnceLock<io::ErrorKind>, error: &ParquetError) -> StoreError {
+    let kind = noted.get().copied().unwrap_or(io::ErrorKind::Other);
+    StoreError::io(
+        "write the table",
+        path,
+        io::Error::new(kind, error.to_string()),
+    )
 }

@@ -1,14 +1,15 @@
 //! JPEG: a structural check of our own, then the zune-jpeg decoder in strict mode.
 //!
-//! Place in the flow: called by [`super::decode`]. The check walks the markers once (linear in the
+//! Place in the flow: called by [`super::decode()`]. The check walks the markers once (linear in the
 //! file, no allocation): it finds the end-of-image marker, so that a file cut short is refused as
 //! Pillow refuses it; it drops what follows that marker (second pictures of MPO files, junk) and the
 //! stray bytes between header segments that libjpeg tolerates and strict mode does not; it
 //! picks up the EXIF block and the figures for the memory estimate.
 //!
 //! Strict mode matters: outside it the decoder returns what it could decode and fills the rest with grey.
-//! Known limit: entropy-coded data that is missing in the middle of an otherwise complete file can
-//! decode without any sign of damage, as in libjpeg.
+//! Known limit: a scan that was cut short and then closed with an end-of-image marker decodes without any
+//! sign of damage (the missing rows are flat), as it does in libjpeg and Pillow; telling it apart would need a
+//! second entropy decoder.
 
 use super::orientation::Orientation;
 use super::{DecodeError, DecodeLimits, DecodedImage, ImageFormat};

@@ -1,6 +1,6 @@
 //! EXIF orientation: found in the raw EXIF block and undone.
 //!
-//! Place in the flow: last step of [`super::decode`]. Only the one tag is read, by hand, so that no
+//! Place in the flow: last step of [`super::decode()`]. Only the one tag is read, by hand, so that no
 //! part of a hostile EXIF block but the first directory is ever looked at. `[h, w, 3]` in, the same
 //! or `[w, h, 3]` out; linear, one copy unless already upright.
 

@@ -1,6 +1,6 @@
 //! PNG, WebP, BMP and GIF through the `image` crate.
 //!
-//! Place in the flow: called by [`super::decode`]. Header first: size and sample type are known and
+//! Place in the flow: called by [`super::decode()`]. Header first: size and sample type are known and
 //! checked before the pixel buffer exists. All sample types end as RGB8: alpha dropped, grey
 //! repeated, 16-bit samples reduced to their high byte.
 

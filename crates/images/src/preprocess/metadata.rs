@@ -91,17 +91,18 @@ impl Reading {
             return;
         }
         let trimmed = value.trim();
-        if trimmed.starts_with('{') && describes_preprocessing(&plain_key(key)) {
-            if let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(trimmed) {
-                for (inner, field) in &fields {
-                    let text = match field {
-                        serde_json::Value::String(text) => text.clone(),
-                        other => other.to_string(),
-                    };
-                    self.read_setting(&format!("{key}.{inner}"), &text);
-                }
-                return;
+        if trimmed.starts_with('{')
+            && describes_preprocessing(&plain_key(key))
+            && let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(trimmed)
+        {
+            for (inner, field) in &fields {
+                let text = match field {
+                    serde_json::Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                self.read_setting(&format!("{key}.{inner}"), &text);
             }
+            return;
         }
         self.read_setting(key, trimmed);
     }
@@ -273,9 +274,9 @@ fn three_numbers(text: &str) -> Option<[f32; 3]> {
         .take(4)
         .map(|part| part.parse::<f32>().ok().filter(|number| number.is_finite()))
         .collect::<Option<_>>()?;
-    match numbers.as_slice() {
-        &[one] => Some([one; 3]),
-        &[first, second, third] => Some([first, second, third]),
+    match *numbers.as_slice() {
+        [one] => Some([one; 3]),
+        [first, second, third] => Some([first, second, third]),
         _ => None,
     }
 }

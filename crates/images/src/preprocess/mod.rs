@@ -1,6 +1,6 @@
 //! Pixels to the network's input.
 //!
-//! Place in the flow: after [`crate::decode`], before the network. [`Preprocessing`] is a plain
+//! Place in the flow: after [`mod@crate::decode`], before the network. [`Preprocessing`] is a plain
 //! description (it goes into the run's manifest); `geometry` says which part of an image the input
 //! shows, and is the one truth shared by [`Preprocessing::apply`] and the way back in
 //! [`crate::thumbnail`]; `metadata` reads a description out of an ONNX file.
@@ -189,12 +189,12 @@ impl Preprocessing {
                 "the input of {width}x{height} pixels is outside 1 to {MAX_INPUT_EXTENT}"
             ));
         }
-        if let Resize::ShortSideCrop { short, .. } = self.resize {
-            if short < height.max(width) || short > MAX_INPUT_EXTENT {
-                return invalid(format!(
-                    "a short side of {short} cannot be cropped to {width}x{height}"
-                ));
-            }
+        if let Resize::ShortSideCrop { short, .. } = self.resize
+            && (short < height.max(width) || short > MAX_INPUT_EXTENT)
+        {
+            return invalid(format!(
+                "a short side of {short} cannot be cropped to {width}x{height}"
+            ));
         }
         let usable = |value: &f32| value.is_finite();
         if !self.mean.iter().all(usable) || !self.std.iter().all(|std| usable(std) && *std != 0.0) {

@@ -61,7 +61,7 @@ impl WinogradWeights {
     /// Tiles that go through at a time.
     fn block(&self) -> usize {
         let tiles = BLOCK_ELEMENTS / (POINTS * (self.inputs + self.outputs));
-        (tiles / 6 * 6).clamp(6, 96)
+        (tiles / 6 * 6).clamp(12, 96)
     }
 
     /// Scratch elements [`convolve`] needs.
@@ -341,4 +341,36 @@ unsafe fn output_block<S: Simd>(point: impl Fn(usize) -> S::V, bias: S::V) -> [[
 unsafe fn output_line<S: Simd>([a, b, c, d]: [S::V; 4]) -> [S::V; 2] {
     // SAFETY: the caller's.
     unsafe { [S::add(S::add(a, b), c), S::sub(S::sub(b, c), d)] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[ignore = "prints the speed; run by hand with --release"]
+    fn speed() {
+        for isa in Isa::available() {
+            for (size, inputs, outputs) in
+                [(56, 64, 192), (28, 96, 128), (28, 128, 192), (14, 96, 208), (14, 160, 320), (7, 160, 320), (7, 192, 384), (56, 64, 64), (28, 128, 128), (14, 256, 256), (7, 512, 512)]
+            {
+                let extra = size % 2;
+                let from = Map::with_halo([1, inputs, size, size], [1, 1, 1 + extra, 1 + extra]);
+                let to = Map::contiguous([1, outputs, size, size]);
+                let input = vec![0.5; from.image];
+                let mut out = vec![0.0; to.image];
+                let weights = WinogradWeights::new(isa, inputs, outputs, |j, i, _, _| (i + j) as f32);
+                let mut scratch = vec![0.0; weights.scratch()];
+                let bias = vec![0.0; outputs];
+                let work = 9 * size * size * inputs * outputs;
+                let rounds = (3_000_000_000 / work).max(1);
+                let start = std::time::Instant::now();
+                for _ in 0..rounds {
+                    convolve(&weights, (&input, from), [1, 1], (&mut out, to), None, &bias, [0.0, 9.0], &mut scratch);
+                }
+                let gflops = 2e-9 * (rounds * work) as f64 / start.elapsed().as_secs_f64();
+                println!("{} {size} {inputs}->{outputs}: {gflops:.1} direct GFLOP/s (block {})", isa.name(), weights.block());
+            }
+        }
+    }
 }
