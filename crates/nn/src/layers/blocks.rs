@@ -16,7 +16,9 @@ use super::cuts::is_depthwise;
 use super::trace::{Relation, Step, Trace, contracted_channels, trace};
 use crate::graph::ir::{Binary, Graph, Node, NodeId, Op, ValueId};
 use std::collections::HashMap;
-use summit_tables::{Block, BlockEdge, BlockStep, ConvId, ConvInfo, LayerId, ModelInfo};
+use summit_tables::{
+    Block, BlockEdge, BlockStep, ChannelLink, ConvId, ConvInfo, LayerId, ModelInfo,
+};
 
 /// A convolution of a block, and where to find it.
 #[derive(Clone, Debug, PartialEq)]
@@ -211,35 +213,27 @@ impl<'a> Region<'a> {
             .collect();
         let last = places.get(&self.upper).copied().unwrap_or(0);
         let (kept, edges) = contract(tensors.len(), last, edges);
-        let convs: Vec<ConvId> = self
-            .convs
-            .iter()
-            .filter_map(|node| ids.get(node).copied())
-            .collect();
+        let kept = kept.iter().filter_map(|&place| tensors.get(place).copied());
+        let convs = self.convs.iter().filter_map(|node| ids.get(node).copied());
         Block {
             lower,
             upper,
-            tensors: kept
-                .iter()
-                .filter_map(|&place| tensors.get(place).copied())
-                .map(channels_of)
-                .collect(),
-            edges: edges
-                .into_iter()
-                .map(|edge| BlockEdge {
-                    from: to_u32(edge.from),
-                    to: to_u32(edge.to),
-                    step: match edge.step {
-                        Steps::Conv(id) => BlockStep::Conv(id),
-                        Steps::Same => BlockStep::Link(summit_tables::ChannelLink { pairs: None }),
-                        Steps::Pairs(pairs) => {
-                            BlockStep::Link(summit_tables::ChannelLink { pairs: Some(pairs) })
-                        }
-                    },
-                })
-                .collect(),
-            convs,
+            tensors: kept.map(channels_of).collect(),
+            edges: edges.into_iter().map(block_edge).collect(),
+            convs: convs.collect(),
         }
+    }
+}
+
+fn block_edge(edge: Edge) -> BlockEdge {
+    BlockEdge {
+        from: to_u32(edge.from),
+        to: to_u32(edge.to),
+        step: match edge.step {
+            Steps::Conv(id) => BlockStep::Conv(id),
+            Steps::Same => BlockStep::Link(ChannelLink { pairs: None }),
+            Steps::Pairs(pairs) => BlockStep::Link(ChannelLink { pairs: Some(pairs) }),
+        },
     }
 }
 
