@@ -14,6 +14,7 @@
 
 pub mod exec;
 pub mod graph;
+pub mod inspect;
 mod kernels;
 pub mod layers;
 pub mod onnx;

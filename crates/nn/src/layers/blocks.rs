@@ -16,7 +16,9 @@ use super::cuts::is_depthwise;
 use super::trace::{Relation, Step, Trace, contracted_channels, trace};
 use crate::graph::ir::{Binary, Graph, Node, NodeId, Op, ValueId};
 use std::collections::HashMap;
-use summit_tables::{Block, BlockEdge, BlockStep, ConvId, ConvInfo, LayerId, ModelInfo};
+use summit_tables::{
+    Block, BlockEdge, BlockStep, ChannelLink, ConvId, ConvInfo, LayerId, ModelInfo,
+};
 
 /// A convolution of a block, and where to find it.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,9 +49,9 @@ pub struct Blocks {
     pub info: ModelInfo,
     /// `convs[k].info == info.convs[k]`.
     pub convs: Vec<BlockConv>,
-    /// Operators inside blocks with an operand whose channels cannot be followed (sums over channels,
-    /// products of activations): conv-max sees no path there.
-    pub untraced: Vec<NodeId>,
+    /// Per block, the operators inside with an operand whose channels cannot be followed (sums over
+    /// channels, products of activations): conv-max sees no path there.
+    pub untraced: Vec<Vec<NodeId>>,
 }
 
 /// Finds the blocks between the layers, which must be in the order of the network, and from the last
@@ -85,7 +87,7 @@ pub fn find_blocks(graph: &Graph, layers: &[LayerValue]) -> Blocks {
                 found.convs.push(conv);
             }
         }
-        found.untraced.extend(&region.untraced);
+        found.untraced.push(region.untraced.clone());
         let upper = next.map(|next| next.info.id);
         let block = region.into_block(graph, &trace, layer.info.id, upper, &ids);
         found.info.blocks.push(block);
@@ -155,13 +157,13 @@ impl<'a> Region<'a> {
             .iter()
             .filter(|(_, step)| step.relation == Relation::Conv)
             .map(|&(node, _)| node);
-        let range = (to_u32(first))..(to_u32(end));
-        let untraced = trace.untraced.iter().copied();
+        let until = |place: usize| trace.untraced.partition_point(|node| node.index() < place);
+        let untraced = trace.untraced.get(until(first)..until(end));
         Self {
             lower,
             upper,
             convs: convs.collect(),
-            untraced: untraced.filter(|node| range.contains(&node.0)).collect(),
+            untraced: untraced.unwrap_or_default().to_vec(),
             steps: kept,
         }
     }
@@ -211,35 +213,27 @@ impl<'a> Region<'a> {
             .collect();
         let last = places.get(&self.upper).copied().unwrap_or(0);
         let (kept, edges) = contract(tensors.len(), last, edges);
-        let convs: Vec<ConvId> = self
-            .convs
-            .iter()
-            .filter_map(|node| ids.get(node).copied())
-            .collect();
+        let kept = kept.iter().filter_map(|&place| tensors.get(place).copied());
+        let convs = self.convs.iter().filter_map(|node| ids.get(node).copied());
         Block {
             lower,
             upper,
-            tensors: kept
-                .iter()
-                .filter_map(|&place| tensors.get(place).copied())
-                .map(channels_of)
-                .collect(),
-            edges: edges
-                .into_iter()
-                .map(|edge| BlockEdge {
-                    from: to_u32(edge.from),
-                    to: to_u32(edge.to),
-                    step: match edge.step {
-                        Steps::Conv(id) => BlockStep::Conv(id),
-                        Steps::Same => BlockStep::Link(summit_tables::ChannelLink { pairs: None }),
-                        Steps::Pairs(pairs) => {
-                            BlockStep::Link(summit_tables::ChannelLink { pairs: Some(pairs) })
-                        }
-                    },
-                })
-                .collect(),
-            convs,
+            tensors: kept.map(channels_of).collect(),
+            edges: edges.into_iter().map(block_edge).collect(),
+            convs: convs.collect(),
         }
+    }
+}
+
+fn block_edge(edge: Edge) -> BlockEdge {
+    BlockEdge {
+        from: to_u32(edge.from),
+        to: to_u32(edge.to),
+        step: match edge.step {
+            Steps::Conv(id) => BlockStep::Conv(id),
+            Steps::Same => BlockStep::Link(ChannelLink { pairs: None }),
+            Steps::Pairs(pairs) => BlockStep::Link(ChannelLink { pairs: Some(pairs) }),
+        },
     }
 }
 

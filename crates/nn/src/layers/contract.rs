@@ -25,13 +25,23 @@ pub(super) enum Steps {
 }
 
 impl Steps {
+    /// `self`, then `next`, as one step, where there is one.
     fn then(&self, next: &Self) -> Option<Self> {
         match (self, next) {
             (Self::Same, next) => Some(next.clone()),
             (first, Self::Same) => Some(first.clone()),
             (Self::Pairs(first), Self::Pairs(second)) => Some(Self::Pairs(compose(first, second))),
+            // A convolution reads and writes numberings of its own.
             _ => None,
         }
+    }
+
+    /// Merging a tensor whose only link on one side is `self` with the `others` on its other side
+    /// would copy a renumbering onto several identities: a hostile graph could multiply it.
+    fn multiplies(&self, others: &[&Edge]) -> bool {
+        matches!(self, Self::Pairs(_))
+            && others.len() > 1
+            && others.iter().any(|edge| edge.step == Self::Same)
     }
 }
 
@@ -91,80 +101,81 @@ impl Contraction {
         self.edges.push(Some(edge));
     }
 
-    /// Live edges among a list, which is cleaned on the way.
-    fn live(edges: &[Option<Edge>], list: &mut Vec<usize>) -> Vec<Edge> {
-        list.retain(|&index| edges.get(index).is_some_and(Option::is_some));
-        list.iter()
-            .filter_map(|&index| edges.get(index).cloned().flatten())
-            .collect()
-    }
-
-    fn ends(&mut self, tensor: usize) -> (Vec<Edge>, Vec<Edge>) {
-        (
-            Self::live(&self.edges, &mut self.incoming[tensor]),
-            Self::live(&self.edges, &mut self.outgoing[tensor]),
-        )
-    }
-
-    fn remove(&mut self, tensor: usize, incoming: bool) {
-        let list = if incoming {
-            std::mem::take(&mut self.incoming[tensor])
-        } else {
-            std::mem::take(&mut self.outgoing[tensor])
-        };
-        for index in list {
-            self.edges[index] = None;
+    /// Drops removed edges from both lists of a tensor.
+    fn tidy(&mut self, tensor: usize) {
+        let edges = &self.edges;
+        for list in [&mut self.incoming[tensor], &mut self.outgoing[tensor]] {
+            list.retain(|&index| edges.get(index).is_some_and(Option::is_some));
         }
+    }
+
+    fn live(&self, list: &[usize]) -> impl Iterator<Item = &Edge> {
+        list.iter()
+            .filter_map(|&index| self.edges.get(index).and_then(Option::as_ref))
+    }
+
+    /// The only edge of a list, where it is a link.
+    fn only_link(&self, list: &[usize]) -> Option<&Edge> {
+        let &[only] = list else { return None };
+        let only = self.edges.get(only).and_then(Option::as_ref)?;
+        (!matches!(only.step, Steps::Conv(_))).then_some(only)
     }
 
     /// One link in: readers are attached to its source.
     fn merge_into_source(&mut self, tensor: usize) {
-        let (incoming, outgoing) = self.ends(tensor);
-        let [only] = incoming.as_slice() else {
+        self.tidy(tensor);
+        let Some(link) = self.only_link(&self.incoming[tensor]) else {
             return;
         };
-        let merged: Option<Vec<Edge>> = outgoing
-            .iter()
-            .map(|edge| {
-                Some(Edge {
-                    from: only.from,
-                    to: edge.to,
-                    step: link_then(&only.step, &edge.step)?,
-                })
+        let readers: Vec<&Edge> = self.live(&self.outgoing[tensor]).collect();
+        if link.step.multiplies(&readers) {
+            return;
+        }
+        let merged = readers.iter().map(|edge| {
+            Some(Edge {
+                from: link.from,
+                to: edge.to,
+                step: link.step.then(&edge.step)?,
             })
-            .collect();
-        if let Some(merged) = merged {
+        });
+        if let Some(merged) = merged.collect() {
             self.replace(tensor, merged);
         }
     }
 
     /// One link out: what arrives is attached to its reader.
     fn merge_into_reader(&mut self, tensor: usize) {
-        let (incoming, outgoing) = self.ends(tensor);
-        let [only] = outgoing.as_slice() else {
+        self.tidy(tensor);
+        let Some(link) = self.only_link(&self.outgoing[tensor]) else {
             return;
         };
-        let merged: Option<Vec<Edge>> = incoming
-            .iter()
-            .map(|edge| {
-                Some(Edge {
-                    from: edge.from,
-                    to: only.to,
-                    step: then_link(&edge.step, &only.step)?,
-                })
+        let arrivals: Vec<&Edge> = self.live(&self.incoming[tensor]).collect();
+        if link.step.multiplies(&arrivals) {
+            return;
+        }
+        let merged = arrivals.iter().map(|edge| {
+            Some(Edge {
+                from: edge.from,
+                to: link.to,
+                step: edge.step.then(&link.step)?,
             })
-            .collect();
-        if let Some(merged) = merged {
+        });
+        if let Some(merged) = merged.collect() {
             self.replace(tensor, merged);
         }
     }
 
     fn replace(&mut self, tensor: usize, merged: Vec<Edge>) {
-        self.remove(tensor, true);
-        self.remove(tensor, false);
+        let incoming = std::mem::take(&mut self.incoming[tensor]);
+        let outgoing = std::mem::take(&mut self.outgoing[tensor]);
+        for index in incoming.into_iter().chain(outgoing) {
+            self.edges[index] = None;
+        }
         for edge in merged {
-            let (incoming, _) = self.ends(edge.to);
-            if !incoming.contains(&edge) {
+            if !self
+                .live(&self.incoming[edge.to])
+                .any(|other| *other == edge)
+            {
                 self.add(edge);
             }
         }
@@ -196,22 +207,5 @@ impl Contraction {
             .collect();
         edges.sort_unstable();
         (kept, edges)
-    }
-}
-
-/// A link followed by anything: `None` where it does not start with a link, or a renumbering meets
-/// a convolution (which reads its own numbering).
-fn link_then(first: &Steps, second: &Steps) -> Option<Steps> {
-    match first {
-        Steps::Conv(_) => None,
-        _ => first.then(second),
-    }
-}
-
-/// Anything followed by a link.
-fn then_link(first: &Steps, second: &Steps) -> Option<Steps> {
-    match second {
-        Steps::Conv(_) => None,
-        _ => first.then(second),
     }
 }

@@ -142,24 +142,34 @@ pub(super) fn choose(graph: &Graph, trace: &Trace) -> Vec<ValueId> {
         .collect()
 }
 
-/// Stretches by group; what precedes the first weighted operator (normalising the image) is left
-/// out.
+/// Stretches by group. What precedes the first weighted operator (normalising the image) is left
+/// out, and so is the output layer where it is a cut too: a convolution whose `[N, classes, 1, 1]`
+/// result only affine operators separate from the logits.
 fn group(graph: &Graph) -> Vec<Vec<Stretch>> {
     let mut groups: Vec<Vec<Stretch>> = Vec::new();
     let mut first_node = 0;
     let mut start = graph.input;
     let needed = needed_nodes(graph);
-    for cut in cut_values(graph) {
+    for cut in cut_values(graph).into_iter().chain([graph.output]) {
         let Some(producer) = producer(graph, cut) else {
             continue;
         };
-        let stretch = stretch(graph, &needed, first_node..producer.index() + 1, start, cut);
-        first_node = producer.index() + 1;
+        let end = producer.index() + 1;
+        let stretch = stretch(graph, &needed, first_node..end, start, cut);
+        first_node = end;
         start = cut;
         if !stretch.weighted.is_empty() {
             groups.push(vec![stretch]);
         } else if let Some(group) = groups.last_mut() {
             group.push(stretch);
+        }
+    }
+    // The last stretch ends in the logits.
+    if let Some(last) = groups.last_mut() {
+        if last.iter().skip(1).all(|stretch| stretch.affine) {
+            groups.pop();
+        } else {
+            last.pop();
         }
     }
     groups

@@ -12,6 +12,7 @@
 mod blocks;
 mod contract;
 mod cuts;
+mod effects;
 mod layout;
 mod receptive;
 mod sign;

@@ -10,7 +10,7 @@
 
 use super::layout::{Layout, Role, resize_coordinates};
 use super::trace::{Site, Trace};
-use crate::graph::ir::{Graph, NearestRounding, Node, Op, ResizeMode};
+use crate::graph::ir::{Graph, NearestRounding, Node, Op, ResizeCoordinates, ResizeMode};
 use summit_tables::LayerInfo;
 
 /// Input pixels seen by the units of one layer.
@@ -304,20 +304,7 @@ fn axis_windows(reader: &Reader<'_>, operand: usize, output: usize) -> Vec<(usiz
             scales,
             mode,
             coordinates,
-        } => (0..rank)
-            .filter_map(|axis| {
-                let target = site.output_shape(output).get(axis).copied()?;
-                let source = input.get(axis).copied()?;
-                let scale = f64::from(scales.get(axis).copied().unwrap_or(1.0));
-                if target == source && (scale - 1.0).abs() < f64::EPSILON {
-                    return None;
-                }
-                let (slope, offset) = resize_coordinates(*coordinates, scale, source, target);
-                let (below, above) = interpolation_reach(*mode);
-                let (low, high) = (offset + below, offset + above);
-                Some((axis, Window::Linear { slope, low, high }))
-            })
-            .collect(),
+        } => resized(site, operand, output, (scales, *mode, *coordinates)),
         Op::Slice { starts, steps } => starts
             .iter()
             .zip(steps)
@@ -408,6 +395,32 @@ fn transposed(
                 high: pad / stride,
             };
             (k + 2, window)
+        })
+        .collect()
+}
+
+/// Windows of a Resize.
+fn resized(
+    site: &Site<'_>,
+    operand: usize,
+    output: usize,
+    (scales, mode, coordinates): (&[f32], ResizeMode, ResizeCoordinates),
+) -> Vec<(usize, Window)> {
+    let (below, above) = interpolation_reach(mode);
+    let extents = site
+        .input_shape(operand)
+        .iter()
+        .zip(site.output_shape(output));
+    extents
+        .enumerate()
+        .filter_map(|(axis, (&source, &target))| {
+            let scale = f64::from(scales.get(axis).copied().unwrap_or(1.0));
+            if target == source && (scale - 1.0).abs() < f64::EPSILON {
+                return None;
+            }
+            let (slope, offset) = resize_coordinates(coordinates, scale, source, target);
+            let (low, high) = (offset + below, offset + above);
+            Some((axis, Window::Linear { slope, low, high }))
         })
         .collect()
 }

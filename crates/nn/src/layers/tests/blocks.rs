@@ -110,7 +110,7 @@ fn an_inception_block_has_a_slot_per_branch() {
             "3 => 4: [(0, 6), (1, 7)]",
         ]
     );
-    assert!(found.untraced.is_empty());
+    assert!(found.untraced.iter().all(Vec::is_empty));
 }
 
 #[test]
@@ -237,8 +237,7 @@ fn a_sum_over_channels_is_reported_and_carries_nothing() {
             .unwrap(),
     );
     assert_eq!(edges(&found, &found.info.blocks[0]), ["0 -conv-> 1"]);
-    let untraced: Vec<&str> = found
-        .untraced
+    let untraced: Vec<&str> = found.untraced[0]
         .iter()
         .map(|node| graph.nodes[node.index()].name.as_str())
         .collect();
@@ -382,4 +381,31 @@ proptest! {
             paths(last + 1, last, &edges)
         );
     }
+}
+
+/// A graph no exporter writes: thousands of branches joined at once, each joined to all before, and
+/// long chains. The analysis is linear but for duplicate edges of one tensor.
+#[test]
+fn wide_and_deep_graphs_stay_cheap() {
+    let started = std::time::Instant::now();
+    let mut net = Net::new(3, 2);
+    let stem = net.conv("stem", net.input(), 4, THREE);
+    let mut x = net.relu("stem_relu", stem);
+    let source = x;
+    for k in 0..20_000 {
+        x = net.relu(&format!("chain{k}"), x);
+    }
+    let parts: Vec<_> = (0..2_000)
+        .map(|k| {
+            let part = net.add(&format!("part{k}"), x, source);
+            net.conv(&format!("conv{k}"), part, 1, POINT)
+        })
+        .collect();
+    let x = net.concat("out", &parts);
+    let graph = net.classifier(x, 2);
+    let found = blocks(&graph);
+    assert_eq!(found.info.blocks.len(), 2);
+    assert_eq!(found.info.blocks[0].convs.len(), 2_000);
+    // Generous: it takes about a tenth of a second.
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }

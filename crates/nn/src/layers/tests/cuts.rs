@@ -195,6 +195,23 @@ fn each_reading_of_the_rule() {
             layers: &["stem", "first"],
         },
         Case {
+            name: "logits that are a 1x1 map are the output layer, no layer before it",
+            graph: {
+                let mut net = Net::new(3, 8);
+                let x = net.conv("stem", net.input(), 4, THREE);
+                let x = net.relu("stem_relu", x);
+                let x = net.global_pool("gap", x);
+                let x = net.conv("hidden", x, 8, POINT);
+                let x = net.relu("hidden_relu", x);
+                let x = net.conv("classes", x, 2, POINT);
+                let bias = net.constant(&[1, 2, 1, 1], 0.5);
+                let x = net.add("biased", x, bias);
+                let x = net.reshape("logits", x, &[1, 2]);
+                net.finish(x)
+            },
+            layers: &["stem_relu", "hidden_relu"],
+        },
+        Case {
             name: "a map whose pool is the classifier's end is a layer",
             graph: {
                 let mut net = Net::new(3, 8);
