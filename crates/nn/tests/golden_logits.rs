@@ -1,5 +1,7 @@
 //! Logits of the golden networks through the reader and the reference executor.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
+
 mod common;
 
 use common::{image_tensor, json, numbers, shared};

@@ -9,8 +9,26 @@
     reason = "test code; every test binary uses its own part"
 )]
 
+pub mod operators;
+pub mod samples;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use summit_nn::graph::Tensor;
+use summit_nn::graph::{Graph, Tensor};
+use summit_nn::reference;
+
+/// An executor under test: from a graph and its image input to tensors by value name, as many as
+/// it can hand out.
+pub type Execute<'a> = &'a dyn Fn(&Graph, &Tensor) -> Result<BTreeMap<String, Tensor>, String>;
+
+/// The reference executor.
+pub fn naive(graph: &Graph, input: &Tensor) -> Result<BTreeMap<String, Tensor>, String> {
+    let values = reference::run(graph, input).map_err(|error| error.to_string())?;
+    let named = graph.values.iter().zip(values);
+    Ok(named
+        .filter_map(|(value, tensor)| Some((value.name.clone(), tensor?)))
+        .collect())
+}
 
 /// The evaluation data beside the repository, or `None` (with a line saying so) where absent.
 pub fn shared() -> Option<PathBuf> {
@@ -52,5 +70,25 @@ pub fn image_tensor(path: &Path, mean: &[f64], std: &[f64]) -> Tensor {
     Tensor {
         shape: vec![1, 3, height, width],
         data: data.into(),
+    }
+}
+
+/// A NumPy archive (`.npz`).
+pub struct Archive(npyz::npz::NpzArchive<std::io::BufReader<std::fs::File>>);
+
+impl Archive {
+    /// Opens a file that must exist.
+    pub fn open(path: &Path) -> Self {
+        Self(npyz::npz::NpzArchive::open(path).unwrap_or_else(|error| panic!("{path:?}: {error}")))
+    }
+
+    /// An array of bytes.
+    pub fn bytes(&mut self, name: &str) -> Vec<u8> {
+        self.0.by_name(name).unwrap().unwrap().into_vec().unwrap()
+    }
+
+    /// An array of single precision numbers, flattened.
+    pub fn floats(&mut self, name: &str) -> Vec<f32> {
+        self.0.by_name(name).unwrap().unwrap().into_vec().unwrap()
     }
 }

@@ -25,7 +25,8 @@ pub(super) fn lower(builder: &mut Builder, site: &Site<'_>) -> Lowered {
         "Mod" => {
             let left = builder.constant(site.operand(0)?, "a remainder")?;
             let right = builder.constant(site.operand(1)?, "a remainder")?;
-            let result = integer_binary("Mod", left, right)?;
+            let rule = if site.flag("fmod")? { "ModC" } else { "Mod" };
+            let result = integer_binary(rule, left, right)?;
             builder.add_computed(result)?
         }
         "Floor" | "Ceil" | "Round" | "Sign" | "Not" => constant_unary(builder, site)?,
