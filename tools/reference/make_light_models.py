@@ -1,7 +1,7 @@
 """Writes crates/nn/tests/data/light/: nine real topologies and what ONNX Runtime computes for them.
 
-The onnx package ships networks whose weights are ConstantOfShape nodes. Here every constant that
-an operator reads gets numbers from samples.uniform by its name and role, and so it does in
+The onnx package ships networks whose large weights are ConstantOfShape nodes. Here every constant
+that an operator reads, those stored as numbers too, gets numbers from samples.uniform by its name and role, and so it does in
 the test, which loads the unchanged topology; nothing but the topology and samples of the results
 is stored.
 
@@ -48,7 +48,8 @@ def main():
         model = onnx.load(path)
         graph = model.graph
         fixed = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-        constants, kept = {}, []
+        constants = {value: x.shape for value, x in fixed.items() if x.dtype == np.float32}
+        kept = []
         for node in graph.node:
             if node.op_type == "ConstantOfShape":
                 constants[node.output[0]] = tuple(fixed[node.input[0]])
@@ -57,6 +58,9 @@ def main():
                 for axis in sorted(node.attribute[0].ints):
                     shape.insert(axis, 1)
                 constants[node.output[0]] = tuple(shape)
+            elif node.op_type == "Reshape" and node.input[0] in constants:
+                empty = np.empty(constants[node.input[0]], np.uint8)
+                constants[node.output[0]] = empty.reshape(fixed[node.input[1]]).shape
             else:
                 kept.append(node)
         made = {}
@@ -70,6 +74,9 @@ def main():
         shape = [d.dim_value for d in image[0].type.tensor_type.shape.dim]
         del graph.node[:]
         graph.node.extend(kept)
+        others = [t for t in graph.initializer if t.name not in made]
+        del graph.initializer[:]
+        graph.initializer.extend(others)
         graph.initializer.extend(numpy_helper.from_array(x, value) for value, x in made.items())
         results = samples.record(model, {image[0].name: samples.uniform(SEED, "image", shape, -1.0, 1.0)})
         arrays.update({f"{name}.{key}": value for key, value in results.items()})
