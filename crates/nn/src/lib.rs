@@ -12,6 +12,10 @@
 //! Tensors are `f32`. In the IR every shape is in ONNX order (`[N, C, H, W]` for images); the
 //! executor may store them otherwise.
 
+pub mod exec;
 pub mod graph;
+mod kernels;
+pub mod layers;
 pub mod onnx;
 pub mod reference;
+pub mod spatial;

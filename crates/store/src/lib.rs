@@ -1,1 +1,41 @@
 //! A run on disk: Parquet tables, manifest, shards, commit, merge, resume.
+//!
+//! Place in the flow: `summarize` hands over the results of consecutive images ([`ShardData`]),
+//! [`RunWriter`] commits each durably and makes the final tables, [`Run`] streams them to `explain`
+//! and `site`. [`merge_runs`] joins runs over different images. Formats: docs/formats-run.md.
+//!
+//! * Immutable parts, one small manifest replaced atomically: a run killed at any moment continues.
+//! * The final bytes depend on the rows alone, not on shards, order, restarts or threads.
+//! * Memory stays bounded by one shard while writing and by one batch per open file while merging,
+//!   whatever the number of images.
+//! * What is read is not trusted: sizes before decoding, values before they are handed out.
+
+mod assemble;
+mod combine;
+mod durable;
+mod error;
+mod manifest;
+mod merge;
+mod names;
+mod pages;
+mod reader;
+mod rows;
+mod shard;
+mod spec;
+mod table_reader;
+mod table_writer;
+mod tables;
+mod writer;
+
+pub use combine::merge_runs;
+pub use durable::FileEntry;
+pub use error::StoreError;
+pub use manifest::{Counts, MANIFEST_NAME, Manifest, RunState, SCHEMA_VERSION};
+pub use names::{decode_name, encode_name};
+pub use reader::Run;
+pub use rows::{EXAMPLES_PER_CHANNEL, LONGEST_PATH_BYTES, LONGEST_REASON_BYTES, NO_LABEL};
+pub use shard::ShardData;
+pub use spec::{ImageList, ModelEntry, RunSpec};
+pub use table_reader::{CellFilter, Rows};
+pub use tables::ImageRange;
+pub use writer::RunWriter;

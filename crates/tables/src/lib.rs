@@ -6,10 +6,12 @@
 pub mod ids;
 pub mod model;
 pub mod run;
+pub mod top_channels;
 
 pub use ids::{ChannelId, ClassId, ConvId, ImageId, LayerId};
 pub use model::{Block, BlockEdge, BlockStep, ChannelLink, ConvInfo, LayerInfo, ModelInfo};
 pub use run::{
-    ConvMaxCounts, DatasetExample, GroupId, Grouping, ImageRecord, InfluenceEntry, LayerTables,
-    SkippedImage, TopChannel,
+    ActivationEntry, ClassEntry, ConvMaxCounts, DatasetExample, GroupId, Grouping, ImageRecord,
+    InfluenceEntry, LayerTables, SkippedImage, TopChannel,
 };
+pub use top_channels::{TopRule, top_channels_of};

@@ -83,6 +83,33 @@ pub struct DatasetExample {
     pub column: u16,
 }
 
+/// One non-zero entry of A of one layer, by confusion cell: images of the cell in which the channel
+/// is a top channel (method.md section 2). A of any label or prediction is a sum of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ActivationEntry {
+    /// Label of the cell; `u32::MAX` where images have none.
+    pub label: u32,
+    /// Prediction of the cell.
+    pub prediction: u32,
+    /// The channel.
+    pub channel: u32,
+    /// Images.
+    pub images: u32,
+}
+
+/// One class as a run knows it: an output of the network and its names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassEntry {
+    /// Index into the logits.
+    pub class: ClassId,
+    /// Folder name or WordNet id; empty where there is none.
+    pub external_id: String,
+    /// Name for humans.
+    pub name: String,
+    /// Further names.
+    pub synonyms: Vec<String>,
+}
+
 /// conv-max counts of one convolution: images of a cell in which input i is among the 5 strongest
 /// of output j (method.md section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -5,6 +5,7 @@
 //! All shapes are known: the batch size is a parameter of loading (1 by default).
 
 pub mod ir;
+pub(crate) mod lrn;
 pub mod shape;
 mod simplify;
 mod verify;

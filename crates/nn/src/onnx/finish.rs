@@ -46,6 +46,7 @@ pub(super) fn finish(imported: Imported, options: &LoadOptions) -> Result<Finish
         None => (Vec::new(), false),
     };
     recognise_patterns(&mut graph, &roots);
+    crate::graph::lrn::recognise(&mut graph);
     let (graph, _) = prune(graph, &roots);
     check_total(&graph, options)?;
     verify(&graph)?;

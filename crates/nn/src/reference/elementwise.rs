@@ -118,7 +118,7 @@ fn sigmoid(x: f64) -> f64 {
 
 /// Error function, to about 1e-15: the series
 /// `2 / sqrt(pi) * exp(-x^2) * sum of 2^n x^(2n+1) / (1 * 3 * ... * (2n+1))`, all of one sign.
-fn erf(x: f64) -> f64 {
+pub(crate) fn erf(x: f64) -> f64 {
     if x.is_nan() {
         return x;
     }

@@ -18,6 +18,7 @@ mod resize;
 
 pub use resize::{linear_sources, nearest_source};
 
+pub(crate) use elementwise::erf;
 pub(crate) use movement::{rearrange, split_shapes};
 
 use crate::graph::shape::{self, ShapeError};

@@ -1,0 +1,48 @@
+//! `summit check`: which preprocessing fits the network.
+
+use crate::args::CheckArgs;
+use crate::{message, model, sample};
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+pub fn run(args: &CheckArgs) -> Result<ExitCode> {
+    let loaded = model::load_from(&args.model)?;
+    let configured = model::preprocessing(&loaded, &args.images.preprocessing)?;
+    let images = model::images(&loaded, &args.model.model, &args.images)?;
+    if images.labels.iter().all(Option::is_none) {
+        bail!(
+            "no image has a label the network knows, so there is no accuracy to compare; name the classes with --labels"
+        );
+    }
+    let mut candidates = sample::candidates(&configured, model::input_shape(&loaded)?);
+    let threads = super::default_threads();
+    sample::measure(&loaded.graph, &images, &mut candidates, args.sample, threads)?;
+    let seen = candidates.first().map_or(0, |first| first.images);
+    if seen == 0 {
+        bail!("none of the sampled images can be read");
+    }
+    candidates.sort_by(|a, b| (b.top1, b.top5).cmp(&(a.top1, a.top5)));
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&candidates)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("accuracy on {seen} images");
+    println!("{:>6}  {:>6}  preprocessing", "top-1", "top-5");
+    for candidate in &candidates {
+        let percent = |count: u32| 100.0 * f64::from(count) / f64::from(candidate.images.max(1));
+        println!(
+            "{:5.1}%  {:5.1}%  {}: {}",
+            percent(candidate.top1),
+            percent(candidate.top5),
+            candidate.name,
+            candidate.preprocessing
+        );
+    }
+    if let Some(best) = candidates.first() {
+        let configured = candidates.iter().find(|candidate| candidate.name == "as configured");
+        if configured.is_some_and(|configured| configured.top1 < best.top1) {
+            message::warning(&format!("\"{}\" fits better than what is configured", best.name));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,12 @@
+//! One module per command.
+
+pub mod check;
+pub mod graph;
+pub mod inspect;
+pub mod merge;
+pub mod run;
+
+/// Worker threads by default.
+pub fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

@@ -1,0 +1,214 @@
+//! From arguments to a loaded network, its layers, its preprocessing and its labels.
+
+use crate::args::{ColorArg, ImageArgs, ModelArgs, PreprocessingArgs, RangeArg, ResizeArg};
+use crate::message;
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+use std::io::Read;
+use std::path::Path;
+use summit_images::{
+    ColorOrder, ImageFolder, ImageSource, InputShape, Labels, Preprocessing, Resize, ScanOptions,
+    ValueRange, discover_labels, from_metadata, match_folders,
+};
+use summit_nn::layers::{Blocks, LayerValue, find_blocks, find_layers, layers_from_names};
+use summit_nn::onnx::{self, LoadOptions, Model};
+use summit_tables::{ClassEntry, ClassId};
+
+/// Loads a model file.
+pub fn load(path: &Path, input_shape: Option<[usize; 3]>, output: Option<&str>) -> Result<Model> {
+    let options = LoadOptions {
+        input_shape,
+        output: output.map(str::to_owned),
+        ..LoadOptions::default()
+    };
+    onnx::load(path, &options).with_context(|| format!("{}", path.display()))
+}
+
+/// As [`load`], from arguments.
+pub fn load_from(args: &ModelArgs) -> Result<Model> {
+    load(&args.model, args.input_shape, args.output.as_deref())
+}
+
+/// Layers (discovered, or as named) and the blocks between them.
+pub fn layers(model: &Model, names: &[String]) -> Result<(Vec<LayerValue>, Blocks)> {
+    let layers = if names.is_empty() {
+        find_layers(&model.graph)
+    } else {
+        layers_from_names(&model.graph, names)?
+    };
+    let blocks = find_blocks(&model.graph, &layers);
+    Ok((layers, blocks))
+}
+
+/// SHA-256 of a file, lower-case hexadecimal.
+pub fn sha256(path: &Path) -> Result<String> {
+    let read = || -> std::io::Result<String> {
+        let mut file = std::fs::File::open(path)?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let count = file.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            hash.update(&buffer[..count]);
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    };
+    read().with_context(|| format!("cannot read the model: {}", path.display()))
+}
+
+/// `[C, H, W]` of the network's input.
+pub fn input_shape(model: &Model) -> Result<InputShape> {
+    let shape = &model.graph.values[model.graph.input.index()].shape;
+    match shape.as_slice() {
+        &[_, channels, height, width] if channels == 1 || channels == 3 => Ok(InputShape {
+            channels: channels as u32,
+            height: height as u32,
+            width: width as u32,
+        }),
+        _ => bail!(
+            "the network's input is not an image with 1 or 3 channels, but {shape:?}; inputs are [N, C, H, W]"
+        ),
+    }
+}
+
+/// What the metadata say, overridden by arguments.
+pub fn preprocessing(model: &Model, args: &PreprocessingArgs) -> Result<Preprocessing> {
+    let input = input_shape(model)?;
+    let reading = from_metadata(&model.metadata, input);
+    let given = args.preset.is_some() || args.mean.is_some() || args.range.is_some();
+    if reading.found.is_empty() && !given {
+        message::warning(
+            "the model's metadata say nothing of preprocessing; taking imagenet-torch (see --preset, or `summit check`)",
+        );
+    }
+    let mut preprocessing = match args.preset {
+        Some(preset) => preset.preprocessing(input),
+        None => reading.preprocessing,
+    };
+    if let Some(mean) = args.mean {
+        preprocessing.mean = mean;
+    }
+    if let Some(std) = args.std {
+        preprocessing.std = std;
+    }
+    if let Some(range) = args.range {
+        preprocessing.range = match range {
+            RangeArg::Bytes => ValueRange::Bytes,
+            RangeArg::Unit => ValueRange::Unit,
+        };
+    }
+    if let Some(color) = args.color {
+        preprocessing.color = match color {
+            ColorArg::Rgb => ColorOrder::Rgb,
+            ColorArg::Bgr => ColorOrder::Bgr,
+            ColorArg::Grey => ColorOrder::Grey,
+        };
+    }
+    let default_short = match preprocessing.resize {
+        Resize::ShortSideCrop { short, .. } => short,
+        Resize::Squash | Resize::None => input.height.max(input.width),
+    };
+    let short = args.short_side.unwrap_or(default_short);
+    match args.resize {
+        Some(ResizeArg::Squash) => preprocessing.resize = Resize::Squash,
+        Some(ResizeArg::None) => preprocessing.resize = Resize::None,
+        Some(ResizeArg::Crop) => {
+            preprocessing.resize = Resize::ShortSideCrop { short, keep_exact: true };
+        }
+        None if args.short_side.is_some() => {
+            preprocessing.resize = Resize::ShortSideCrop { short, keep_exact: true };
+        }
+        None => {}
+    }
+    preprocessing.validate()?;
+    Ok(preprocessing)
+}
+
+/// Images with the class of each, and the classes' names.
+pub struct LabelledImages {
+    pub source: ImageFolder,
+    /// One per image.
+    pub labels: Vec<Option<ClassId>>,
+    /// One per logit.
+    pub classes: Vec<ClassEntry>,
+}
+
+/// Scans the folder and matches its sub-folders with the network's classes.
+pub fn images(model: &Model, model_path: &Path, args: &ImageArgs) -> Result<LabelledImages> {
+    let outputs = model.classes();
+    let source = ImageFolder::scan(&args.images, &ScanOptions::default())?;
+    let list = source.list();
+    let labels = match &args.labels {
+        Some(path) => Some((path.clone(), Labels::read_for(path, outputs)?)),
+        None => {
+            let discovery = discover_labels(Some(model_path), Some(&args.images), outputs);
+            for rejected in &discovery.rejected {
+                message::note(&format!("not used as labels: {}", rejected.reason));
+            }
+            discovery.found
+        }
+    };
+    let matched =
+        match_folders(&list.folders, labels.as_ref().map(|(_, labels)| labels), outputs);
+    for warning in &matched.warnings {
+        message::warning(warning);
+    }
+    let folders = matched.classes();
+    message::note(&format!(
+        "{} images in {} folders of {}; {}{}",
+        list.items.len(),
+        list.folders.len(),
+        args.images.display(),
+        if list.folders.is_empty() {
+            "no labels: grouping by prediction".to_owned()
+        } else {
+            matched.to_string()
+        },
+        labels.as_ref().map_or(String::new(), |(path, _)| format!(" ({})", path.display())),
+    ));
+    let names = labels
+        .map_or_else(|| Labels::from_folders(&folders, outputs), |(_, labels)| labels);
+    let classes = names
+        .classes
+        .into_iter()
+        .enumerate()
+        .map(|(index, class)| ClassEntry {
+            class: ClassId::from_index(index),
+            external_id: class.external_id.unwrap_or_default(),
+            name: class.name,
+            synonyms: class.synonyms,
+        })
+        .collect();
+    let labels = list
+        .items
+        .iter()
+        .map(|item| item.folder.as_ref().and_then(|folder| folders.get(folder).copied()))
+        .collect();
+    Ok(LabelledImages { source, labels, classes })
+}
+
+/// The class a user means: by external id, number, name or synonym.
+pub fn find_class(classes: &[ClassEntry], text: &str) -> Result<ClassId> {
+    let plain = |name: &str| name.to_lowercase().replace(['_', '-'], " ");
+    let wanted = plain(text);
+    let exact = classes.iter().find(|class| class.external_id == text);
+    let numbered = || text.parse::<u32>().ok().and_then(|n| classes.iter().find(|c| c.class.0 == n));
+    let named = || classes.iter().find(|class| plain(&class.name) == wanted);
+    let synonym =
+        || classes.iter().find(|class| class.synonyms.iter().any(|name| plain(name) == wanted));
+    if let Some(class) = exact.or_else(numbered).or_else(named).or_else(synonym) {
+        return Ok(class.class);
+    }
+    let similar: Vec<String> = classes
+        .iter()
+        .filter(|class| plain(&class.name).contains(&wanted))
+        .take(5)
+        .map(|class| format!("{} ({})", class.name, class.external_id))
+        .collect();
+    if similar.is_empty() {
+        bail!("there is no class \"{text}\" among the {} classes of this run", classes.len());
+    }
+    bail!("there is no class \"{text}\"; did you mean {}?", similar.join(", "));
+}

@@ -1,0 +1,125 @@
+//! Groups nodes that run as one step: a convolution with what follows it element by element.
+
+use crate::graph::ir::{Binary, Graph, NodeId, Op, Unary, ValueId};
+
+/// Nodes that become one step, run at the position of the last one.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    /// The node that decides the kind of step.
+    pub(crate) main: NodeId,
+    /// BatchNormalization directly after a convolution.
+    pub(crate) normalization: Option<NodeId>,
+    /// Added before clamping (the skip of a residual block).
+    pub(crate) residual: Option<ValueId>,
+    /// Bounds of a Relu or Clip; infinite for none.
+    pub(crate) clamp: [f32; 2],
+    /// Last value of the chain, the only one that is stored.
+    pub(crate) output: ValueId,
+    /// All nodes, in order.
+    pub(crate) nodes: Vec<NodeId>,
+}
+
+/// How often each value is read, the graph's output and observed values counting as one more.
+pub(crate) fn readers(graph: &Graph, observed: &[ValueId]) -> Vec<u32> {
+    let mut readers = vec![0; graph.values.len()];
+    for node in &graph.nodes {
+        for input in &node.inputs {
+            readers[input.index()] += 1;
+        }
+    }
+    for value in observed.iter().chain([&graph.output]) {
+        readers[value.index()] += 1;
+    }
+    readers
+}
+
+/// Partitions the nodes of a graph into groups, in an order that respects every dependency.
+///
+/// A value is fused away only if it has exactly one reader and is not observed. With
+/// `keep_clips`, Clip stays a step of its own: its derivative at a bound is 1, which the clamped
+/// value alone cannot tell.
+pub(crate) fn groups(graph: &Graph, observed: &[ValueId], keep_clips: bool) -> Vec<Group> {
+    let readers = readers(graph, observed);
+    let mut consumer: Vec<Option<NodeId>> = vec![None; graph.values.len()];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        for input in &node.inputs {
+            consumer[input.index()] = Some(NodeId(index as u32));
+        }
+    }
+    let is_constant = |value: ValueId| graph.values[value.index()].constant.is_some();
+    let mut taken = vec![false; graph.nodes.len()];
+    let mut groups = Vec::new();
+    for (index, node) in graph.nodes.iter().enumerate() {
+        if taken[index] {
+            continue;
+        }
+        taken[index] = true;
+        let main = NodeId(index as u32);
+        let mut group = Group {
+            main,
+            normalization: None,
+            residual: None,
+            clamp: [f32::NEG_INFINITY, f32::INFINITY],
+            output: node.outputs.first().copied().unwrap_or(graph.output),
+            nodes: vec![main],
+        };
+        let is_convolution = matches!(node.op, Op::Conv(_)) && is_constant(node.inputs[1]);
+        let is_product = matches!(node.op, Op::Gemm { .. } | Op::MatMul)
+            && node.inputs.get(1).is_some_and(|&value| is_constant(value))
+            && !is_constant(node.inputs[0]);
+        let depthwise = matches!(&node.op, Op::Conv(conv) if conv.groups > 1);
+        while is_convolution || is_product {
+            if readers[group.output.index()] != 1 {
+                break;
+            }
+            let Some(next) = consumer[group.output.index()] else { break };
+            if taken[next.index()] {
+                break;
+            }
+            let follower = &graph.nodes[next.index()];
+            let same_shape = follower.outputs.len() == 1
+                && graph.values[follower.outputs[0].index()].shape
+                    == graph.values[group.output.index()].shape;
+            if !same_shape {
+                break;
+            }
+            match &follower.op {
+                Op::BatchNormalization { .. }
+                    if is_convolution
+                        && group.normalization.is_none()
+                        && group.residual.is_none()
+                        && follower.inputs[1..].iter().all(|&value| is_constant(value)) =>
+                {
+                    group.normalization = Some(next);
+                }
+                Op::Binary(Binary::Add) if is_convolution && !depthwise && group.residual.is_none() => {
+                    let other = if follower.inputs[0] == group.output {
+                        follower.inputs[1]
+                    } else {
+                        follower.inputs[0]
+                    };
+                    let fits = other != group.output
+                        && !is_constant(other)
+                        && graph.values[other.index()].shape
+                            == graph.values[group.output.index()].shape;
+                    if !fits {
+                        break;
+                    }
+                    group.residual = Some(other);
+                }
+                Op::Unary(Unary::Relu) => group.clamp[0] = 0.0,
+                Op::Unary(Unary::Clip(low, high)) if !keep_clips => group.clamp = [*low, *high],
+                _ => break,
+            }
+            taken[next.index()] = true;
+            group.nodes.push(next);
+            group.output = follower.outputs[0];
+            if group.clamp != [f32::NEG_INFINITY, f32::INFINITY] {
+                break;
+            }
+        }
+        groups.push(group);
+    }
+    groups.sort_by_key(|group| group.nodes.last().copied());
+    groups
+}

@@ -1,0 +1,22 @@
+//! The built-in executor: a graph is compiled once into a plan ([`Network`]) that any number of
+//! [`Session`]s run, one per worker thread. Weights are shared, each session owns its arena.
+//!
+//! ```text
+//! fuse (which nodes run together) ─▶ place (where values lie) ─▶ plan (steps) ─▶ session (runs)
+//! ```
+//!
+//! Memory of a session: the peak of live values (a value's storage is reused after its last
+//! reader), plus scratch of one convolution.
+
+pub(crate) mod fuse;
+pub(crate) mod layout;
+pub(crate) mod place;
+mod plan;
+mod session;
+mod step;
+
+pub use plan::{CompileError, CompileOptions, Network};
+pub use session::{ImageView, RunError, Session, TensorView};
+
+#[cfg(test)]
+mod tests;

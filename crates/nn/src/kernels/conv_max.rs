@@ -1,0 +1,480 @@
+//! The largest value of every input's share of a convolution: `L_ij = max_p (X_i * K_ji)(p)`
+//! (method.md section 3.1), and per output j the inputs with the largest `L_ij > 0`.
+//!
+//! Pair maps are never stored. For 1x1 kernels without padding the channel's extrema give the
+//! answer. For k x k kernels an upper bound of `L_ij`, from the channel's extrema and the sums of
+//! the positive and of the negative weights, orders the pairs of one output; they are evaluated,
+//! best bound first, until the bound falls below the weakest of the k found. The result is that of
+//! evaluating every pair.
+
+use super::dispatch;
+use super::extrema::{Channels, extrema};
+use super::simd::{Isa, Simd};
+use crate::exec::layout::Map;
+use std::collections::BinaryHeap;
+
+/// Rows of planes are stretched to a multiple of this, so that whole vectors can be read.
+const ROW_UNIT: usize = 16;
+
+/// Geometry and weights of one convolution.
+#[derive(Debug)]
+pub(crate) struct ConvMaxKernel {
+    isa: Isa,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    per_group: usize,
+    kernel: [usize; 2],
+    strides: [usize; 2],
+    pads: [usize; 4],
+    dilations: [usize; 2],
+    /// `[outputs][per_group][ky * kx]`
+    weights: Vec<f32>,
+    /// Sum of positive weights, `[outputs][per_group]`.
+    positive: Vec<f32>,
+    /// Sum of negative weights, `[outputs][per_group]`.
+    negative: Vec<f32>,
+}
+
+/// Geometry of a convolution, as in [`Conv`](crate::graph::ir::Conv).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Geometry {
+    pub(crate) kernel: [usize; 2],
+    pub(crate) strides: [usize; 2],
+    pub(crate) pads: [usize; 4],
+    pub(crate) dilations: [usize; 2],
+    pub(crate) groups: usize,
+}
+
+/// Working memory, reused between calls.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    channels: Channels,
+    planes: Vec<f32>,
+    values: Vec<f32>,
+    heap: BinaryHeap<u64>,
+}
+
+/// Padded planes of all input channels, columns split by the stride's phase:
+/// `planes[channel][phase][row][column / stride]`.
+#[derive(Clone, Copy, Debug)]
+struct Planes {
+    row: usize,
+    phase: usize,
+    channel: usize,
+    out: [usize; 2],
+}
+
+impl ConvMaxKernel {
+    /// `weights` is `[outputs, inputs / groups, ky, kx]`, row-major.
+    pub(crate) fn new(isa: Isa, inputs: usize, geometry: Geometry, weights: Vec<f32>) -> Self {
+        let Geometry { kernel, strides, pads, dilations, groups } = geometry;
+        let per_group = inputs / groups;
+        let taps = kernel[0] * kernel[1];
+        let outputs = weights.len() / (per_group * taps).max(1);
+        let sum = |keep: fn(f32) -> bool| {
+            weights
+                .chunks_exact(taps.max(1))
+                .map(|kernel| {
+                    kernel.iter().filter(|w| keep(**w)).map(|&w| f64::from(w)).sum::<f64>() as f32
+                })
+                .collect()
+        };
+        let (positive, negative) = (sum(|w| w > 0.0), sum(|w| w < 0.0));
+        Self {
+            isa,
+            inputs,
+            outputs,
+            per_group,
+            kernel,
+            strides,
+            pads,
+            dilations,
+            weights,
+            positive,
+            negative,
+        }
+    }
+
+    fn is_pointwise(&self) -> bool {
+        self.kernel == [1, 1] && self.pads == [0; 4]
+    }
+
+    fn groups(&self) -> usize {
+        self.inputs / self.per_group.max(1)
+    }
+
+    /// Calls `emit(output, input)` for the `count` inputs of every output with the largest
+    /// `L > 0`, in descending order, ties by the lower input.
+    pub(crate) fn top_inputs(
+        &self,
+        (data, map): (&[f32], Map),
+        n: usize,
+        count: usize,
+        scratch: &mut Scratch,
+        emit: &mut dyn FnMut(u32, u32),
+    ) {
+        assert_eq!(map.channels, self.inputs, "input channels");
+        let Scratch { channels, planes, values, heap } = scratch;
+        if self.is_pointwise() {
+            extrema(self.isa, data, map, n, self.strides, channels);
+        } else {
+            extrema(self.isa, data, map, n, [1, 1], channels);
+            if self.pads != [0; 4] {
+                channels.max.iter_mut().for_each(|value| *value = value.max(0.0));
+                channels.min.iter_mut().for_each(|value| *value = value.min(0.0));
+            }
+        }
+        let layout = (!self.is_pointwise()).then(|| self.spread(data, map, n, planes));
+        let mut best = Best::new(count);
+        values.resize(self.per_group, 0.0);
+        let outputs_per_group = self.outputs / self.groups().max(1);
+        for j in 0..self.outputs {
+            let first = j / outputs_per_group.max(1) * self.per_group;
+            let max = &channels.max[first..first + self.per_group];
+            let min = &channels.min[first..first + self.per_group];
+            let range = j * self.per_group..(j + 1) * self.per_group;
+            best.clear();
+            match layout {
+                None => {
+                    let weights = &self.weights[range];
+                    dispatch!(
+                        self.isa,
+                        pointwise(weights: &[f32], max: &[f32], min: &[f32], values: &mut [f32])
+                            of (weights, max, min, values.as_mut_slice())
+                    );
+                    for (i, &value) in values.iter().enumerate() {
+                        if value > best.floor {
+                            best.insert(value, i as u32);
+                        }
+                    }
+                }
+                Some(layout) => {
+                    let sums = (&self.positive[range.clone()], &self.negative[range]);
+                    let slack = (self.kernel[0] * self.kernel[1] + 2) as f32 * 1.2e-7;
+                    dispatch!(
+                        self.isa,
+                        bounds(
+                            sums: (&[f32], &[f32]),
+                            max: &[f32],
+                            min: &[f32],
+                            slack: f32,
+                            values: &mut [f32],
+                        ) of (sums, max, min, slack, values.as_mut_slice())
+                    );
+                    self.best_first(j, first, layout, planes, values, heap, &mut best);
+                }
+            }
+            for &(_, i) in &best.entries {
+                emit(j as u32, first as u32 + i);
+            }
+        }
+    }
+
+    /// All values `L_ij`, `[outputs, per_group]`, the plain way: every pair is evaluated.
+    pub(crate) fn all(&self, (data, map): (&[f32], Map), n: usize) -> Vec<f32> {
+        let mut planes = Vec::new();
+        let layout = self.spread(data, map, n, &mut planes);
+        let outputs_per_group = self.outputs / self.groups().max(1);
+        let mut values = Vec::with_capacity(self.outputs * self.per_group);
+        for j in 0..self.outputs {
+            let first = j / outputs_per_group.max(1) * self.per_group;
+            for i in 0..self.per_group {
+                values.push(self.evaluate(j, first, i, layout, &planes));
+            }
+        }
+        values
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the state of one output's search")]
+    fn best_first(
+        &self,
+        j: usize,
+        first: usize,
+        layout: Planes,
+        planes: &[f32],
+        bounds: &[f32],
+        heap: &mut BinaryHeap<u64>,
+        best: &mut Best,
+    ) {
+        // Positive floats order like their bits; the complement puts lower inputs first.
+        let mut keys = std::mem::take(heap).into_vec();
+        keys.clear();
+        keys.extend(bounds.iter().enumerate().filter(|(_, bound)| **bound > 0.0).map(
+            |(i, bound)| u64::from(bound.to_bits()) << 32 | u64::from(!(i as u32)),
+        ));
+        *heap = BinaryHeap::from(keys);
+        while let Some(key) = heap.pop() {
+            let bound = f32::from_bits((key >> 32) as u32);
+            if bound < best.floor {
+                break;
+            }
+            let i = !(key as u32);
+            let value = self.evaluate(j, first, i as usize, layout, planes);
+            if value > 0.0 {
+                best.insert(value, i);
+            }
+        }
+    }
+
+    /// `L_ij` by direct sums.
+    fn evaluate(&self, j: usize, first: usize, i: usize, layout: Planes, planes: &[f32]) -> f32 {
+        let taps = self.kernel[0] * self.kernel[1];
+        let weights = &self.weights[(j * self.per_group + i) * taps..][..taps];
+        let plane = &planes[(first + i) * layout.channel..][..layout.channel];
+        let mut value = f32::NEG_INFINITY;
+        dispatch!(
+            self.isa,
+            plane_max(
+                kernel: &ConvMaxKernel,
+                layout: Planes,
+                plane: &[f32],
+                weights: &[f32],
+                value: &mut f32,
+            ) of (self, layout, plane, weights, &mut value)
+        );
+        value
+    }
+
+    /// Copies image `n` into padded planes.
+    fn spread(&self, data: &[f32], map: Map, n: usize, planes: &mut Vec<f32>) -> Planes {
+        let [top, left, bottom, right] = self.pads;
+        let [height, width] = [top + map.height + bottom, left + map.width + right];
+        let out = [0, 1].map(|axis| {
+            let reach = (self.kernel[axis] - 1) * self.dilations[axis] + 1;
+            ([height, width][axis] + self.strides[axis]).saturating_sub(reach) / self.strides[axis]
+        });
+        let stride = self.strides[1];
+        // A vector read at the last column of the last tap stays inside its row.
+        let row = (width.div_ceil(stride) + ROW_UNIT).next_multiple_of(ROW_UNIT);
+        let phase = height * row;
+        let layout = Planes { row, phase, channel: stride * phase, out };
+        planes.clear();
+        planes.resize(map.channels * layout.channel + ROW_UNIT, 0.0);
+        for y in 0..map.height {
+            for x in 0..map.width {
+                let column = x + left;
+                let at = (column % stride) * phase + (y + top) * row + column / stride;
+                let pixel = &data[map.at(n, y, x)..][..map.channels];
+                for (c, &value) in pixel.iter().enumerate() {
+                    planes[c * layout.channel + at] = value;
+                }
+            }
+        }
+        layout
+    }
+}
+
+/// The `count` largest values seen, descending, ties by the lower input.
+struct Best {
+    count: usize,
+    entries: Vec<(f32, u32)>,
+    /// A value must exceed (or, when inserted out of order, reach) this to enter.
+    floor: f32,
+}
+
+impl Best {
+    fn new(count: usize) -> Self {
+        Self { count, entries: Vec::with_capacity(count + 1), floor: 0.0 }
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.floor = 0.0;
+    }
+
+    fn insert(&mut self, value: f32, input: u32) {
+        let position = self
+            .entries
+            .iter()
+            .position(|&(other, i)| value > other || (value == other && input < i))
+            .unwrap_or(self.entries.len());
+        if position < self.count {
+            self.entries.insert(position, (value, input));
+            self.entries.truncate(self.count);
+        }
+        if self.entries.len() == self.count {
+            self.floor = self.entries.last().map_or(0.0, |&(value, _)| value);
+        }
+    }
+}
+
+/// `L = max(w * max, w * min)`: the larger end, whatever the weight's sign.
+///
+/// # Safety
+/// Instructions as [`Simd`] demands; the body is safe code the compiler vectorises with them.
+#[inline(always)]
+unsafe fn pointwise<S: Simd>(weights: &[f32], max: &[f32], min: &[f32], values: &mut [f32]) {
+    for (((value, &w), &max), &min) in values.iter_mut().zip(weights).zip(max).zip(min) {
+        let (a, b) = (w * max, w * min);
+        *value = if a > b { a } else { b };
+    }
+}
+
+/// Upper bounds of `L`, widened by the rounding of the sums they are compared with.
+///
+/// # Safety
+/// As [`pointwise`].
+#[inline(always)]
+unsafe fn bounds<S: Simd>(
+    (positive, negative): (&[f32], &[f32]),
+    max: &[f32],
+    min: &[f32],
+    slack: f32,
+    values: &mut [f32],
+) {
+    let sums = positive.iter().zip(negative);
+    for (((value, (&p, &n)), &max), &min) in values.iter_mut().zip(sums).zip(max).zip(min) {
+        let largest = if max > -min { max } else { -min };
+        *value = p * max + n * min + slack * (p - n) * largest;
+    }
+}
+
+/// # Safety
+/// `plane` has the layout of one channel of [`ConvMaxKernel::spread`], followed by at least a row
+/// unit of readable elements; instructions as [`Simd`] demands.
+#[inline(always)]
+unsafe fn plane_max<S: Simd>(
+    kernel: &ConvMaxKernel,
+    layout: Planes,
+    plane: &[f32],
+    weights: &[f32],
+    value: &mut f32,
+) {
+    let [rows, columns] = layout.out;
+    let [kernel_y, kernel_x] = kernel.kernel;
+    let mut found = f32::NEG_INFINITY;
+    // SAFETY: column + LANES <= the row's stretched length, as `spread` lays it out.
+    unsafe {
+        let mut largest = S::splat(f32::NEG_INFINITY);
+        let mut lanes = [f32::NEG_INFINITY; 16];
+        for y in 0..rows {
+            let mut column = 0;
+            while column < columns {
+                let mut sum = S::zero();
+                let mut tap = 0;
+                for ky in 0..kernel_y {
+                    let row = (y * kernel.strides[0] + ky * kernel.dilations[0]) * layout.row;
+                    for kx in 0..kernel_x {
+                        let x = kx * kernel.dilations[1];
+                        let at = x % kernel.strides[1] * layout.phase + row + x / kernel.strides[1];
+                        let pixels = S::load(plane.as_ptr().add(at + column));
+                        sum = S::mul_add(S::splat(*weights.get_unchecked(tap)), pixels, sum);
+                        tap += 1;
+                    }
+                }
+                if columns - column >= S::LANES {
+                    largest = S::max(largest, sum);
+                } else {
+                    S::store(lanes.as_mut_ptr(), sum);
+                    for &lane in &lanes[..columns - column] {
+                        found = if lane > found { lane } else { found };
+                    }
+                }
+                column += S::LANES;
+            }
+        }
+        S::store(lanes.as_mut_ptr(), largest);
+        for &lane in &lanes[..S::LANES] {
+            found = if lane > found { lane } else { found };
+        }
+    }
+    *value = found;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn values(seed: u64, count: usize, sparse: bool) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        (0..count)
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                // Few distinct values, so that ties happen.
+                let value = ((state >> 40) % 17) as f32 / 8.0 - 1.0;
+                if sparse { value.max(0.0) } else { value }
+            })
+            .collect()
+    }
+
+    /// Every pair, every position, in f64.
+    fn naive(input: &[f32], map: Map, geometry: Geometry, weights: &[f32], outputs: usize) -> Vec<f64> {
+        let per_group = map.channels / geometry.groups;
+        let [ky_max, kx_max] = geometry.kernel;
+        let [top, left, bottom, right] = geometry.pads;
+        let mut all = Vec::new();
+        for j in 0..outputs {
+            for i in 0..per_group {
+                let channel = j / (outputs / geometry.groups) * per_group + i;
+                let mut best = f64::NEG_INFINITY;
+                let reach = |k: usize, axis: usize| (k - 1) * geometry.dilations[axis] + 1;
+                let mut y = 0;
+                while y + reach(ky_max, 0) <= map.height + top + bottom {
+                    let mut x = 0;
+                    while x + reach(kx_max, 1) <= map.width + left + right {
+                        let mut sum = 0.0;
+                        for ky in 0..ky_max {
+                            for kx in 0..kx_max {
+                                let (py, px) = (y + ky * geometry.dilations[0], x + kx * geometry.dilations[1]);
+                                if py < top || px < left || py - top >= map.height || px - left >= map.width {
+                                    continue;
+                                }
+                                let pixel = input[map.at(0, py - top, px - left) + channel];
+                                let weight = weights[((j * per_group + i) * ky_max + ky) * kx_max + kx];
+                                sum += f64::from(pixel) * f64::from(weight);
+                            }
+                        }
+                        best = best.max(sum);
+                        x += geometry.strides[1];
+                    }
+                    y += geometry.strides[0];
+                }
+                all.push(best);
+            }
+        }
+        all
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn equals_evaluating_every_pair(
+            per_group in 1usize..24, outputs_per_group in 1usize..6, groups in 1usize..3,
+            height in 3usize..20, width in 3usize..20, kernel in 1usize..4, stride in 1usize..3,
+            pad in 0usize..2, dilation in 1usize..3, sparse: bool, seed in 0u64..1000,
+        ) {
+            prop_assume!((kernel - 1) * dilation < height.min(width) + 2 * pad);
+            let inputs = per_group * groups;
+            let outputs = outputs_per_group * groups;
+            let map = Map::with_halo([1, inputs, height, width], [1, 0, 0, 2]);
+            let input = values(seed, map.image, sparse);
+            let geometry = Geometry {
+                kernel: [kernel; 2], strides: [stride; 2], pads: [pad; 4], dilations: [dilation; 2], groups,
+            };
+            let weights = values(seed + 7, outputs * per_group * kernel * kernel, false);
+            let expected = naive(&input, map, geometry, &weights, outputs);
+            for isa in Isa::available() {
+                let conv = ConvMaxKernel::new(isa, inputs, geometry, weights.clone());
+                let all = conv.all((&input, map), 0);
+                for (a, b) in all.iter().zip(&expected) {
+                    prop_assert!((f64::from(*a) - b).abs() < 1e-5, "{} {a} {b}", isa.name());
+                }
+                let mut found = Vec::new();
+                conv.top_inputs((&input, map), 0, 5, &mut Scratch::default(), &mut |j, i| found.push((j, i)));
+                let mut wanted = Vec::new();
+                for j in 0..outputs {
+                    // These weights and pixels are multiples of 1/8: all sums are exact, ties too.
+                    let row = &expected[j * per_group..(j + 1) * per_group];
+                    let mut order: Vec<usize> = (0..per_group).filter(|&i| row[i] > 0.0).collect();
+                    order.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
+                    let first = j / outputs_per_group * per_group;
+                    wanted.extend(order.iter().take(5).map(|&i| (j as u32, (first + i) as u32)));
+                }
+                prop_assert_eq!(&found, &wanted, "{}", isa.name());
+            }
+        }
+    }
+}

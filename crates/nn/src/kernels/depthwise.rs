@@ -1,0 +1,171 @@
+//! Depthwise convolution: every channel with its own small kernel, vectorised over channels.
+
+use super::dispatch;
+use super::simd::{Isa, Simd};
+use crate::exec::layout::Map;
+
+/// Output pixels computed side by side; their sums stay in registers.
+const STRIP: usize = 6;
+
+/// Weights `[tap][channel]` and geometry.
+#[derive(Debug)]
+pub(crate) struct DepthwiseWeights {
+    isa: Isa,
+    taps: Vec<f32>,
+    bias: Vec<f32>,
+    kernel: [usize; 2],
+    strides: [usize; 2],
+    dilations: [usize; 2],
+}
+
+impl DepthwiseWeights {
+    /// From `weight(channel, ky, kx)`; `bias` has one value per channel.
+    pub(crate) fn new(
+        isa: Isa,
+        bias: Vec<f32>,
+        kernel: [usize; 2],
+        strides: [usize; 2],
+        dilations: [usize; 2],
+        weight: impl Fn(usize, usize, usize) -> f32,
+    ) -> Self {
+        let mut taps = Vec::with_capacity(kernel[0] * kernel[1] * bias.len());
+        for ky in 0..kernel[0] {
+            for kx in 0..kernel[1] {
+                taps.extend((0..bias.len()).map(|channel| weight(channel, ky, kx)));
+            }
+        }
+        Self { isa, taps, bias, kernel, strides, dilations }
+    }
+}
+
+/// Convolves; `source` must have a halo covering the padding that the output's extents imply.
+pub(crate) fn convolve(
+    weights: &DepthwiseWeights,
+    source: (&[f32], Map),
+    [pad_top, pad_left]: [usize; 2],
+    target: (&mut [f32], Map),
+    [low, high]: [f32; 2],
+) {
+    let (input, from) = source;
+    let (out, to) = target;
+    assert_eq!(from.channels, weights.bias.len(), "input channels");
+    assert_eq!(to.channels, weights.bias.len(), "output channels");
+    assert!(to.end() <= out.len(), "output out of range");
+    if to.batch * to.height * to.width * to.channels == 0 {
+        return;
+    }
+    let shift = pad_top * from.row + pad_left * from.pixel;
+    assert!(shift <= from.offset, "halo too small");
+    let [reach_y, reach_x] = [0, 1].map(|axis| {
+        let extent = [to.height, to.width][axis];
+        (extent - 1) * weights.strides[axis] + (weights.kernel[axis] - 1) * weights.dilations[axis]
+    });
+    let last = from.offset - shift + (from.batch - 1) * from.image + reach_y * from.row
+        + reach_x * from.pixel + from.channels;
+    assert!(last <= input.len(), "input out of range");
+    let job = Job { weights, from, shift, to, low, high };
+    dispatch!(
+        weights.isa,
+        convolve_with(job: &Job<'_>, input: &[f32], out: &mut [f32]) of (&job, input, out)
+    );
+}
+
+struct Job<'a> {
+    weights: &'a DepthwiseWeights,
+    from: Map,
+    shift: usize,
+    to: Map,
+    low: f32,
+    high: f32,
+}
+
+/// # Safety
+/// Extents as checked by [`convolve`]; instructions as [`Simd`] demands.
+#[inline(always)]
+unsafe fn convolve_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
+    let Job { weights, from, shift, to, .. } = *job;
+    let [stride_y, stride_x] = weights.strides;
+    let strips = to.width.div_ceil(STRIP);
+    let (columns, longer) = (to.width / strips, to.width % strips);
+    for n in 0..to.batch {
+        for y in 0..to.height {
+            let mut x = 0;
+            for strip in 0..strips {
+                let count = columns + usize::from(strip < longer);
+                let source = from.at(n, y * stride_y, x * stride_x) - shift;
+                let target = to.at(n, y, x);
+                // SAFETY: passed on.
+                unsafe {
+                    match count {
+                        1 => strip_of::<S, 1>(job, input, source, out, target),
+                        2 => strip_of::<S, 2>(job, input, source, out, target),
+                        3 => strip_of::<S, 3>(job, input, source, out, target),
+                        4 => strip_of::<S, 4>(job, input, source, out, target),
+                        5 => strip_of::<S, 5>(job, input, source, out, target),
+                        _ => strip_of::<S, 6>(job, input, source, out, target),
+                    }
+                }
+                x += count;
+            }
+        }
+    }
+}
+
+/// `COUNT` neighbouring output pixels, all channels.
+///
+/// # Safety
+/// As [`convolve_with`]: `source` and `target` are checked pixels.
+#[inline(always)]
+unsafe fn strip_of<S: Simd, const COUNT: usize>(
+    job: &Job<'_>,
+    input: &[f32],
+    source: usize,
+    out: &mut [f32],
+    target: usize,
+) {
+    let Job { weights, from, to, low, high, .. } = *job;
+    let channels = to.channels;
+    let [kernel_y, kernel_x] = weights.kernel;
+    let [dilation_y, dilation_x] = weights.dilations;
+    let step = weights.strides[1] * from.pixel;
+    if channels < S::LANES {
+        for pixel in 0..COUNT {
+            for c in 0..channels {
+                let mut sum = weights.bias[c];
+                for ky in 0..kernel_y {
+                    for kx in 0..kernel_x {
+                        let at = source + pixel * step + ky * dilation_y * from.row
+                            + kx * dilation_x * from.pixel;
+                        sum += input[at + c] * weights.taps[(ky * kernel_x + kx) * channels + c];
+                    }
+                }
+                out[target + pixel * to.pixel + c] = sum.max(low).min(high);
+            }
+        }
+        return;
+    }
+    // SAFETY: the caller's; the last vector overlaps its neighbour so that it ends at `channels`.
+    unsafe {
+        for block in 0..channels.div_ceil(S::LANES) {
+            let c = (block * S::LANES).min(channels - S::LANES);
+            let mut sums = [S::load(weights.bias.as_ptr().add(c)); COUNT];
+            let mut tap = weights.taps.as_ptr().add(c);
+            for ky in 0..kernel_y {
+                let mut pixel = input.as_ptr().add(source + ky * dilation_y * from.row + c);
+                for _ in 0..kernel_x {
+                    let weight = S::load(tap);
+                    for (index, sum) in sums.iter_mut().enumerate() {
+                        *sum = S::mul_add(S::load(pixel.add(index * step)), weight, *sum);
+                    }
+                    tap = tap.add(channels);
+                    pixel = pixel.add(dilation_x * from.pixel);
+                }
+            }
+            let (low, high) = (S::splat(low), S::splat(high));
+            for (index, sum) in sums.into_iter().enumerate() {
+                let value = S::min(S::max(sum, low), high);
+                S::store(out.as_mut_ptr().add(target + index * to.pixel + c), value);
+            }
+        }
+    }
+}

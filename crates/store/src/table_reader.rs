@@ -1,0 +1,265 @@
+//! Reads one table as a stream of rows, whatever the file holds.
+//!
+//! The bytes come from outside: every size is checked before it is believed (see `pages`), every row
+//! before it is handed out, and a panic inside the Parquet decoder becomes an error. Memory: one
+//! batch of 8192 rows plus one page per column.
+
+use crate::error::StoreError;
+use crate::pages;
+use crate::rows::Row;
+use crate::table_writer::{BATCH_ROWS, check_order};
+use crate::tables::Bounds;
+use arrow::array::RecordBatch;
+use arrow::datatypes::Field;
+use arrow::error::ArrowError;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::statistics::Statistics;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::vec;
+
+/// Largest footer accepted: about 400,000 row groups.
+const LARGEST_FOOTER_BYTES: u32 = 256 << 20;
+/// Most rows accepted in one row group.
+const LARGEST_ROW_GROUP: i64 = 1 << 20;
+
+/// Rows of a table, in the order of the table. The first error ends the stream.
+pub struct Rows<T> {
+    stream: RowStream<T>,
+}
+
+impl<T> Iterator for Rows<T> {
+    type Item = Result<T, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.stream.next()
+    }
+}
+
+impl<T> std::fmt::Debug for Rows<T> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Rows").finish_non_exhaustive()
+    }
+}
+
+impl<T> Rows<T> {
+    pub(crate) fn new(stream: RowStream<T>) -> Self {
+        Self { stream }
+    }
+}
+
+/// Any source of rows.
+pub(crate) type RowStream<T> = Box<dyn Iterator<Item = Result<T, StoreError>> + Send>;
+
+/// Cells of the confusion matrix: rows of a cell table to read. `None` means all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CellFilter {
+    /// Only this label ([`crate::NO_LABEL`] for images without one).
+    pub label: Option<u32>,
+    /// Only this prediction.
+    pub prediction: Option<u32>,
+}
+
+impl CellFilter {
+    pub(crate) fn admits(self, label: u32, prediction: u32) -> bool {
+        self.label.is_none_or(|wanted| wanted == label)
+            && self.prediction.is_none_or(|wanted| wanted == prediction)
+    }
+
+    /// Whether a row group can hold an admitted row. Cell tables begin with label, prediction.
+    fn admits_group(self, group: &RowGroupMetaData) -> bool {
+        let within = |column: usize, wanted: Option<u32>| {
+            let statistics = group
+                .columns()
+                .get(column)
+                .and_then(|chunk| chunk.statistics());
+            match (wanted, statistics) {
+                (Some(wanted), Some(Statistics::Int32(values))) => {
+                    // Parquet keeps unsigned numbers in signed ones, bit for bit.
+                    let low = values.min_opt().map_or(0, |value| value.cast_unsigned());
+                    let high = values
+                        .max_opt()
+                        .map_or(u32::MAX, |value| value.cast_unsigned());
+                    (low..=high).contains(&wanted)
+                }
+                _ => true,
+            }
+        };
+        within(0, self.label) && within(1, self.prediction)
+    }
+}
+
+/// Opens a table. With a filter, row groups without an admitted cell are not read; single rows of
+/// other cells still come and are for the caller to drop.
+pub(crate) fn read_table<T: Row>(
+    path: &Path,
+    bounds: Bounds,
+    filter: Option<CellFilter>,
+) -> Result<RowStream<T>, StoreError> {
+    let reader = guarded(path, || open::<T>(path, filter))?;
+    Ok(Box::new(TableRows::<T> {
+        path: path.to_path_buf(),
+        reader: Some(reader),
+        rows: Vec::new().into_iter(),
+        bounds,
+        previous: None,
+    }))
+}
+
+fn open<T: Row>(
+    path: &Path,
+    filter: Option<CellFilter>,
+) -> Result<ParquetRecordBatchReader, String> {
+    let mut file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
+    check_footer(&mut file)?;
+    // The types are those of the Parquet schema; what else the file says of itself is ignored.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let metadata = ArrowReaderMetadata::load(&file, options).map_err(|error| error.to_string())?;
+    check_schema(
+        metadata.schema().fields().iter().map(AsRef::as_ref),
+        &T::fields(),
+    )?;
+    let groups = metadata.metadata().row_groups();
+    let mut chosen = Vec::new();
+    for (index, group) in groups.iter().enumerate() {
+        if filter.is_some_and(|filter| !filter.admits_group(group)) {
+            continue;
+        }
+        if !(0..=LARGEST_ROW_GROUP).contains(&group.num_rows()) {
+            return Err("a row group is too large".to_owned());
+        }
+        group
+            .columns()
+            .iter()
+            .try_for_each(|chunk| pages::check_chunk(&mut file, chunk))?;
+        chosen.push(index);
+    }
+    ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
+        .with_row_groups(chosen)
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+/// The last 8 bytes: length of the footer, magic number.
+fn check_footer(file: &mut File) -> Result<(), String> {
+    const TAIL_BYTES: u64 = 8;
+    let length = file.metadata().map_err(|error| error.to_string())?.len();
+    let Some(start) = length.checked_sub(TAIL_BYTES) else {
+        return Err("too short to be a Parquet file".to_owned());
+    };
+    let mut tail = [0_u8; TAIL_BYTES as usize];
+    file.seek(SeekFrom::Start(start))
+        .map_err(|error| error.to_string())?;
+    file.read_exact(&mut tail)
+        .map_err(|error| error.to_string())?;
+    let [a, b, c, d, magic @ ..] = tail;
+    let footer = u32::from_le_bytes([a, b, c, d]);
+    if magic != *b"PAR1" {
+        return Err("not a Parquet file, or cut off".to_owned());
+    }
+    if footer > LARGEST_FOOTER_BYTES || u64::from(footer) > start {
+        return Err("the footer is larger than the file".to_owned());
+    }
+    file.rewind().map_err(|error| error.to_string())
+}
+
+fn check_schema<'a>(
+    found: impl ExactSizeIterator<Item = &'a Field>,
+    wanted: &[Field],
+) -> Result<(), String> {
+    if found.len() != wanted.len() {
+        return Err(format!(
+            "{} columns instead of {}",
+            found.len(),
+            wanted.len()
+        ));
+    }
+    for (found, wanted) in found.zip(wanted) {
+        let same = found.name() == wanted.name()
+            && found.data_type() == wanted.data_type()
+            && found.is_nullable() == wanted.is_nullable();
+        if !same {
+            return Err(format!(
+                "column {:?} of type {} where {:?} of type {} belongs",
+                found.name(),
+                found.data_type(),
+                wanted.name(),
+                wanted.data_type()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Runs decoder code; its panics become errors. The decoder is dropped after one.
+fn guarded<R>(path: &Path, run: impl FnOnce() -> Result<R, String>) -> Result<R, StoreError> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(result) => result.map_err(|reason| StoreError::table(path, reason)),
+        Err(_) => Err(StoreError::table(path, "the decoder gave up")),
+    }
+}
+
+struct TableRows<T: Row> {
+    path: PathBuf,
+    reader: Option<ParquetRecordBatchReader>,
+    rows: vec::IntoIter<T>,
+    bounds: Bounds,
+    previous: Option<T::Key>,
+}
+
+impl<T: Row> TableRows<T> {
+    /// The next batch; `None` at the end.
+    fn next_batch(&mut self) -> Result<Option<Vec<T>>, StoreError> {
+        let Some(mut reader) = self.reader.take() else {
+            return Ok(None);
+        };
+        let batch: Option<Result<RecordBatch, ArrowError>> =
+            guarded(&self.path, || Ok(reader.next()))?;
+        let Some(batch) = batch else {
+            return Ok(None);
+        };
+        let batch = batch.map_err(|error| StoreError::table(&self.path, error.to_string()))?;
+        let mut rows = Vec::with_capacity(batch.num_rows());
+        guarded(&self.path, || T::decode(&batch, &mut rows))?;
+        self.reader = Some(reader);
+        Ok(Some(rows))
+    }
+
+    fn check(&mut self, row: &T) -> Result<(), StoreError> {
+        let result = row.check(&self.bounds).and_then(|()| match self.previous {
+            Some(previous) => check_order::<T>(previous, row.key()),
+            None => Ok(()),
+        });
+        self.previous = Some(row.key());
+        result.map_err(|reason| StoreError::table(&self.path, reason))
+    }
+}
+
+impl<T: Row> Iterator for TableRows<T> {
+    type Item = Result<T, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(row) = self.rows.next() {
+                let result = self.check(&row).map(|()| row);
+                if result.is_err() {
+                    self.rows = Vec::new().into_iter();
+                    self.reader = None;
+                }
+                return Some(result);
+            }
+            match self.next_batch() {
+                Ok(Some(rows)) => self.rows = rows.into_iter(),
+                Ok(None) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Runs of every schema version stay readable: `tests/data/run-v<version>` was written by the first
+//! program of that version and is never written again.
+
+mod common;
+
+use common::{shard, spec, write_run};
+use std::env;
+use std::path::{Path, PathBuf};
+use summit_store::{CellFilter, ImageRange, Run};
+use summit_tables::LayerId;
+
+const LISTED: u32 = 24;
+
+fn fixture(version: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/run-v{version}"))
+}
+
+#[test]
+fn a_run_of_version_1_opens() {
+    let run = Run::open(&fixture(1)).unwrap();
+    run.verify().unwrap();
+    assert_eq!(run.manifest().schema_version, 1);
+    assert_eq!(run.manifest().spec, spec(LISTED));
+    let wanted = shard(ImageRange::new(0, LISTED), &|id| id);
+    let images: Vec<_> = run.images().unwrap().map(|row| row.unwrap()).collect();
+    assert_eq!(images, wanted.images);
+    let skipped: Vec<_> = run.skipped().unwrap().map(|row| row.unwrap()).collect();
+    assert_eq!(skipped, wanted.skipped);
+    for (layer, tables) in (0..).map(LayerId::from_index).zip(&wanted.layers) {
+        let top: Vec<_> = run
+            .top_channels(layer)
+            .unwrap()
+            .map(|row| row.unwrap())
+            .collect();
+        assert_eq!(top, tables.top_channels);
+        let examples: Vec<_> = run
+            .examples(layer)
+            .unwrap()
+            .map(|row| row.unwrap())
+            .collect();
+        assert_eq!(examples, tables.examples);
+        assert_eq!(run.histograms(layer).unwrap(), tables.histograms);
+        let counts = run.activation_counts(layer, CellFilter::default()).unwrap();
+        let counts: Vec<_> = counts.map(|row| row.unwrap()).collect();
+        assert_eq!(counts, wanted.activations[layer.index()]);
+    }
+    for counts in &wanted.influence {
+        let rows = run.influence(counts.conv, CellFilter::default()).unwrap();
+        assert_eq!(
+            rows.map(|row| row.unwrap()).collect::<Vec<_>>(),
+            counts.entries
+        );
+    }
+}
+
+/// Writes the fixture of a new version into the folder named by `SUMMIT_STORE_FIXTURE`; also gives
+/// tools/check_formats.py a run to read.
+#[test]
+#[ignore = "writes a run: SUMMIT_STORE_FIXTURE=<folder> cargo test -p summit-store --test fixture -- --ignored"]
+fn write_fixture() {
+    let folder = env::var_os("SUMMIT_STORE_FIXTURE")
+        .map(PathBuf::from)
+        .unwrap();
+    write_run(&folder, spec(LISTED), &|id| id, 10);
+}
