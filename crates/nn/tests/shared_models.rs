@@ -11,7 +11,7 @@ use std::path::Path;
 use summit_nn::onnx::{LoadOptions, load};
 
 /// Single precision of the other runtime, relative to each tensor's largest magnitude.
-const TOLERANCE: f64 = 1e-5;
+const TOLERANCE: f64 = 4e-6;
 
 #[test]
 fn evaluation_networks_agree_with_another_runtime() {
@@ -20,7 +20,12 @@ fn evaluation_networks_agree_with_another_runtime() {
     };
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/shared_models.npz");
     let mut archive = Archive::open(&path);
-    for name in ["efficientnet-lite0", "squeezenet1_1", "bvlc-googlenet"] {
+    // The inner tensors of two spelt-out normalisations are gone.
+    for (name, merged) in [
+        ("efficientnet-lite0", 0),
+        ("squeezenet1_1", 0),
+        ("bvlc-googlenet", 14),
+    ] {
         let file = shared.join("models").join(name).with_extension("onnx");
         let model = load(&file, &LoadOptions::default()).unwrap();
         let bound = f64::from(archive.floats(&format!("{name}.bound"))[0]);
@@ -33,7 +38,12 @@ fn evaluation_networks_agree_with_another_runtime() {
                 "{name}: {} tensors, worst {worst:.2e} in {tensor:?}",
                 agreement.compared
             );
-            assert_eq!(agreement.missing, Vec::<String>::new(), "{name}");
+            assert_eq!(
+                agreement.missing.len(),
+                merged,
+                "{name}: {:?}",
+                agreement.missing
+            );
             assert!(*worst <= TOLERANCE, "{name}: {worst:.2e} in {tensor:?}");
         }
     }

@@ -368,6 +368,7 @@ impl Importer<'_> {
         let outputs = lower::lower(&mut self.builder, &site)
             .map_err(|problem| problem.at(&node.op_type, name))?
             .ok_or_else(not_supported)?;
+        let produced = outputs.len();
         let named: Vec<(String, Operand)> = node
             .output
             .iter()
@@ -377,11 +378,9 @@ impl Importer<'_> {
             .collect();
         self.aliases
             .extend(self.builder.name_outputs(&mark, name, &named));
-        for (index, name) in node.output.iter().enumerate() {
-            if site.output_is_read[index] && !named.iter().any(|(known, _)| known == name) {
-                let reason = format!("output {index} is used");
-                return Err(Problem::Unsupported(reason).at(&node.op_type, node_name(node)));
-            }
+        if let Some(index) = (produced..node.output.len()).find(|&at| site.output_is_read[at]) {
+            let reason = format!("output {index} is used");
+            return Err(Problem::Unsupported(reason).at(&node.op_type, name));
         }
         self.operands.extend(named);
         Ok(())

@@ -67,7 +67,7 @@ impl Default for LoadOptions {
             batch: 1,
             input_shape: None,
             max_bytes: 16 << 30,
-            max_folded_bytes: 64 << 20,
+            max_folded_bytes: 16 << 20,
             output: None,
         }
     }

@@ -9,6 +9,7 @@
     reason = "test code; every test binary uses its own part"
 )]
 
+pub mod file;
 pub mod operators;
 pub mod samples;
 

@@ -139,11 +139,9 @@ fn arithmetic(builder: &mut Builder, site: &Site<'_>) -> Result<Operand, Problem
         let base_is_float = builder
             .literal(left)
             .is_none_or(|base| matches!(base.elements, Elements::Floats(_)));
-        right = if base_is_float {
-            as_float(builder, right)
-        } else {
-            right
-        };
+        if base_is_float {
+            right = as_float(builder, right)?;
+        }
     }
     binary(builder, binary_function(site.operator())?, left, right)
 }
@@ -161,7 +159,7 @@ fn binary_function(operator: &str) -> Result<Binary, Problem> {
     })
 }
 
-fn as_float(builder: &mut Builder, operand: Operand) -> Operand {
+fn as_float(builder: &mut Builder, operand: Operand) -> Result<Operand, Problem> {
     match builder.literal(operand) {
         Some(Literal {
             shape,
@@ -172,9 +170,9 @@ fn as_float(builder: &mut Builder, operand: Operand) -> Operand {
                 shape: shape.clone(),
                 elements,
             };
-            builder.add_literal(literal, None)
+            builder.add_computed(literal)
         }
-        _ => operand,
+        _ => Ok(operand),
     }
 }
 
@@ -270,5 +268,6 @@ fn choose(builder: &mut Builder, site: &Site<'_>) -> Result<Operand, Problem> {
         shape: condition.shape.clone(),
         data: Elements::Bools(condition.elements.to_bools()).to_floats(),
     };
+    builder.charge_bytes(mask.data.len())?;
     builder.emit(Op::Where { mask }, &[left, right])
 }

@@ -206,10 +206,12 @@ fn gather(builder: &mut Builder, site: &Site<'_>) -> Result<Operand, Problem> {
         .iter()
         .map(|&number| normalize_axis(number, shape[axis]));
     let indices = indices.collect::<Result<Vec<_>, _>>()?;
+    let indices_shape = indices_shape.clone();
+    builder.charge_bytes(indices.len())?;
     let op = Op::Gather {
         axis,
         indices,
-        indices_shape: indices_shape.clone(),
+        indices_shape,
     };
     builder.emit(op, &[input])
 }
