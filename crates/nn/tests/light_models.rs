@@ -86,6 +86,7 @@ fn squeezenet() {
 }
 
 #[test]
+#[ignore = "twenty billion multiply-adds in plain loops; tests/executor.rs runs this network"]
 fn vgg19() {
     check("vgg19");
 }

@@ -248,6 +248,11 @@ fn choose_input(
             "one input is expected, found {names:?}"
         )));
     };
+    Ok((input.name.clone(), input_shape(input, options)?))
+}
+
+/// Shape of the image input: the batch size asked for, and what the file or the options say.
+fn input_shape(input: &ValueInfoProto, options: &LoadOptions) -> Result<Vec<usize>, LoadError> {
     let refuse = |reason: String| LoadError::Input(format!("{reason} ({:?})", input.name));
     let tensor = input
         .r#type
@@ -285,7 +290,7 @@ fn choose_input(
         shape.push(extent);
     }
     element_count(&shape).map_err(|error| refuse(error.to_string()))?;
-    Ok((input.name.clone(), shape))
+    Ok(shape)
 }
 
 struct Importer<'a> {

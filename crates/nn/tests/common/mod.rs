@@ -15,7 +15,8 @@ pub mod samples;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use summit_nn::graph::{Graph, Tensor};
+use summit_nn::exec::{CompileOptions, Network};
+use summit_nn::graph::{Graph, Op, Tensor};
 use summit_nn::reference;
 
 /// An executor under test: from a graph and its image input to tensors by value name, as many as
@@ -72,6 +73,55 @@ pub fn image_tensor(path: &Path, mean: &[f64], std: &[f64]) -> Tensor {
         shape: vec![1, 3, height, width],
         data: data.into(),
     }
+}
+
+/// What the built-in executor hands out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Observe {
+    /// Values nobody reads but to reshape them: everything that can be fused is.
+    Leaves,
+    /// Every value: nothing is fused.
+    Everything,
+}
+
+/// The built-in executor; `portable` keeps it from using the processor's vector instructions.
+pub fn built_in(
+    graph: &Graph,
+    input: &Tensor,
+    observe: Observe,
+    portable: bool,
+) -> Result<BTreeMap<String, Tensor>, String> {
+    let mut is_read = vec![false; graph.values.len()];
+    let readers = graph.nodes.iter().filter(|node| node.op != Op::Reshape);
+    for id in readers.flat_map(|node| &node.inputs) {
+        is_read[id.index()] = true;
+    }
+    let outputs = graph.nodes.iter().flat_map(|node| &node.outputs);
+    let observed = outputs.filter(|id| observe == Observe::Everything || !is_read[id.index()]);
+    let options = CompileOptions {
+        observed: observed.copied().collect(),
+        portable,
+        ..CompileOptions::default()
+    };
+    let network = Network::compile(graph, &options).map_err(|error| error.to_string())?;
+    let mut session = network.session();
+    let mut values = BTreeMap::new();
+    // Twice, so that what the first run leaves in the arena can do its harm.
+    for _ in 0..2 {
+        values.clear();
+        session
+            .run(&input.data, &mut |id, view| {
+                let value = &graph.values[id.index()];
+                let data = view.to_vec().into();
+                let tensor = Tensor {
+                    shape: value.shape.clone(),
+                    data,
+                };
+                values.insert(value.name.clone(), tensor);
+            })
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(values)
 }
 
 /// A NumPy archive (`.npz`).
