@@ -1,8 +1,8 @@
 //! Questions about the positions of a running network's maps, answered without copying them:
 //! channel extrema (activation aggregation) and convolution maxima (conv-max influence).
 
-use crate::exec::{ImageView, TensorView};
 use crate::exec::layout::Map;
+use crate::exec::{ImageView, TensorView};
 use crate::graph::ir::{Graph, NodeId, Op};
 use crate::kernels::conv_max::{ConvMaxKernel, Geometry, Scratch};
 use crate::kernels::extrema;
@@ -19,7 +19,9 @@ impl ChannelMaxima {
     /// Computes the maxima of image `n` of `view`, reusing this value's memory. Returns false for a
     /// value that is not an image.
     pub fn compute(&mut self, view: &TensorView<'_>, n: usize) -> bool {
-        let TensorView::Image(image) = view else { return false };
+        let TensorView::Image(image) = view else {
+            return false;
+        };
         let (data, map) = image.parts();
         self.width = map.width;
         extrema::extrema(Isa::detect_once(), data, map, n, [1, 1], &mut self.channels);
@@ -60,7 +62,10 @@ pub struct Flattened {
 
 impl Flattened {
     /// One position.
-    pub const PLAIN: Self = Self { positions: 1, channels_last: false };
+    pub const PLAIN: Self = Self {
+        positions: 1,
+        channels_last: false,
+    };
 }
 
 /// Working memory of [`ConvMax::top_inputs`].
@@ -83,7 +88,9 @@ impl ConvMax {
     ) -> Option<Self> {
         let spatial = flattened.positions.max(1);
         let node = graph.nodes.get(node.index())?;
-        let weight = graph.values[node.inputs.get(1)?.index()].constant.as_ref()?;
+        let weight = graph.values[node.inputs.get(1)?.index()]
+            .constant
+            .as_ref()?;
         let isa = Isa::detect_once();
         let point = Geometry {
             kernel: [1, spatial],
@@ -106,7 +113,12 @@ impl ConvMax {
                 };
                 (per_group * conv.groups, geometry, weight.data.to_vec())
             }
-            Op::Gemm { alpha, trans_a: false, trans_b, .. } => {
+            Op::Gemm {
+                alpha,
+                trans_a: false,
+                trans_b,
+                ..
+            } => {
                 let data = rows_by_output(weight.shape.as_slice(), &weight.data, *trans_b)?;
                 let inputs = data.1 / spatial.max(1);
                 (inputs, point, data.0.iter().map(|w| w * alpha).collect())
@@ -131,7 +143,10 @@ impl ConvMax {
                 row.iter_mut().for_each(|weight| *weight *= factor);
             }
         }
-        Some(Self { kernel: ConvMaxKernel::new(isa, inputs, geometry, data), flattened })
+        Some(Self {
+            kernel: ConvMaxKernel::new(isa, inputs, geometry, data),
+            flattened,
+        })
     }
 
     /// Input channels.
@@ -156,8 +171,13 @@ impl ConvMax {
         scratch: &mut ConvMaxScratch,
         emit: &mut dyn FnMut(u32, u32),
     ) -> bool {
-        let ConvMaxScratch { scratch, transposed } = scratch;
-        let Some((data, map)) = self.operand(view, transposed) else { return false };
+        let ConvMaxScratch {
+            scratch,
+            transposed,
+        } = scratch;
+        let Some((data, map)) = self.operand(view, transposed) else {
+            return false;
+        };
         self.kernel.top_inputs((data, map), 0, count, scratch, emit);
         true
     }

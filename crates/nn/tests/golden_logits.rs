@@ -1,5 +1,7 @@
 //! Logits of the golden networks through the reader and the reference executor.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
+
 mod common;
 
 use common::{image_tensor, json, numbers, shared};
@@ -45,21 +47,17 @@ fn golden_logits_are_reproduced() {
 #[test]
 fn shared_models_load_with_their_metadata() {
     let Some(shared) = shared() else { return };
-    for (name, nodes) in [
-        ("efficientnet-lite0", 94),
-        ("squeezenet1_1", 65),
-        ("bvlc-googlenet", 155),
+    // Two normalisations over channels, eight nodes each in the file, become one node each.
+    for (name, merged) in [
+        ("efficientnet-lite0", 0),
+        ("squeezenet1_1", 0),
+        ("bvlc-googlenet", 14),
     ] {
         let path = shared.join("models").join(name).with_extension("onnx");
         let model = load(&path, &LoadOptions::default()).unwrap();
-        assert_eq!(model.classes(), 1000, "{name}");
-        assert_eq!(model.opset, 13, "{name}");
+        assert_eq!((model.classes(), model.opset), (1000, 13), "{name}");
         assert!(model.metadata.contains_key("mean"), "{name}");
-        println!(
-            "{name}: {} nodes, {} parameters",
-            model.graph.nodes.len(),
-            model.parameters
-        );
-        assert_eq!(model.graph.nodes.len(), nodes, "{name}");
+        let nodes: u64 = model.operators.values().sum();
+        assert_eq!(model.graph.nodes.len() as u64, nodes - merged, "{name}");
     }
 }

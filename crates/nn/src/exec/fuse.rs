@@ -72,7 +72,9 @@ pub(crate) fn groups(graph: &Graph, observed: &[ValueId], keep_clips: bool) -> V
             if readers[group.output.index()] != 1 {
                 break;
             }
-            let Some(next) = consumer[group.output.index()] else { break };
+            let Some(next) = consumer[group.output.index()] else {
+                break;
+            };
             if taken[next.index()] {
                 break;
             }
@@ -92,7 +94,9 @@ pub(crate) fn groups(graph: &Graph, observed: &[ValueId], keep_clips: bool) -> V
                 {
                     group.normalization = Some(next);
                 }
-                Op::Binary(Binary::Add) if is_convolution && !depthwise && group.residual.is_none() => {
+                Op::Binary(Binary::Add)
+                    if is_convolution && !depthwise && group.residual.is_none() =>
+                {
                     let other = if follower.inputs[0] == group.output {
                         follower.inputs[1]
                     } else {

@@ -36,7 +36,10 @@ impl Map {
     }
 
     /// With a border of `halo` = `[top, left, bottom, right]` pixels.
-    pub(crate) fn with_halo([batch, channels, height, width]: [usize; 4], halo: [usize; 4]) -> Self {
+    pub(crate) fn with_halo(
+        [batch, channels, height, width]: [usize; 4],
+        halo: [usize; 4],
+    ) -> Self {
         let [top, left, bottom, right] = halo;
         let row = (left + width + right) * channels;
         Self {
@@ -53,7 +56,11 @@ impl Map {
 
     /// The channels `first..first + channels` of this view.
     pub(crate) fn slice_channels(self, first: usize, channels: usize) -> Self {
-        Self { offset: self.offset + first, channels, ..self }
+        Self {
+            offset: self.offset + first,
+            channels,
+            ..self
+        }
     }
 
     /// Offset of pixel (n, y, x).

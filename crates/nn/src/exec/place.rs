@@ -63,13 +63,18 @@ pub(crate) fn image_shape(graph: &Graph, value: ValueId) -> Option<[usize; 4]> {
 /// `[kernel y, x]` of a convolution node's weight.
 pub(crate) fn kernel_of(graph: &Graph, weight: ValueId) -> [usize; 2] {
     let shape = &graph.values[weight.index()].shape;
-    [shape.get(2).copied().unwrap_or(1), shape.get(3).copied().unwrap_or(1)]
+    [
+        shape.get(2).copied().unwrap_or(1),
+        shape.get(3).copied().unwrap_or(1),
+    ]
 }
 
 /// Whether a convolution runs as Winograd: 3x3, stride 1, enough channels to pay.
 pub(crate) fn uses_winograd(graph: &Graph, group: &Group) -> bool {
     let node = &graph.nodes[group.main.index()];
-    let Op::Conv(conv) = &node.op else { return false };
+    let Op::Conv(conv) = &node.op else {
+        return false;
+    };
     let weight = &graph.values[node.inputs[1].index()].shape;
     conv.groups == 1
         && weight.len() == 4
@@ -83,13 +88,19 @@ pub(crate) fn uses_winograd(graph: &Graph, group: &Group) -> bool {
 /// Halo `[top, left, bottom, right]` a group needs around its input, if it is a convolution.
 fn halo_of(graph: &Graph, group: &Group) -> Option<(ValueId, [usize; 4])> {
     let node = &graph.nodes[group.main.index()];
-    let Op::Conv(conv) = &node.op else { return None };
+    let Op::Conv(conv) = &node.op else {
+        return None;
+    };
     graph.values[node.inputs[1].index()].constant.as_ref()?;
     let [_, _, height, width] = image_shape(graph, node.inputs[0])?;
     let [_, _, out_height, out_width] = image_shape(graph, node.outputs[0])?;
     let [kernel_y, kernel_x] = kernel_of(graph, node.inputs[1]);
     let after = |extent: usize, out: usize, axis: usize, kernel: usize| {
-        let out = if uses_winograd(graph, group) { out.next_multiple_of(2) } else { out };
+        let out = if uses_winograd(graph, group) {
+            out.next_multiple_of(2)
+        } else {
+            out
+        };
         let reach = out.saturating_sub(1) * conv.strides[axis]
             + kernel.saturating_sub(1) * conv.dilations[axis]
             + 1;
@@ -139,7 +150,11 @@ impl Placer<'_> {
         for group in self.groups {
             let node = &self.graph.nodes[group.main.index()];
             for &output in &node.outputs {
-                let stored = if output == node.outputs[0] { group.output } else { output };
+                let stored = if output == node.outputs[0] {
+                    group.output
+                } else {
+                    output
+                };
                 let format = self.format_of(group, stored);
                 self.formats[stored.index()] = Some(format);
             }
@@ -209,8 +224,14 @@ impl Placer<'_> {
             let only_copies = matches!(node.op, Op::Concat { .. });
             self.in_place[index] != InPlace::No
                 || only_copies
-                || !self.stored_outputs(group).iter().any(|&output| self.root(output) == root)
-                || !self.reads(group).iter().any(|&read| self.root(read) == root)
+                || !self
+                    .stored_outputs(group)
+                    .iter()
+                    .any(|&output| self.root(output) == root)
+                || !self
+                    .reads(group)
+                    .iter()
+                    .any(|&read| self.root(read) == root)
         })
     }
 
@@ -232,7 +253,9 @@ impl Placer<'_> {
         for index in (0..self.groups.len()).rev() {
             let group = &self.groups[index];
             let node = &self.graph.nodes[group.main.index()];
-            let Op::Concat { axis: 1 } = node.op else { continue };
+            let Op::Concat { axis: 1 } = node.op else {
+                continue;
+            };
             if self.formats[group.output.index()] != Some(Format::Image) {
                 continue;
             }
@@ -254,12 +277,14 @@ impl Placer<'_> {
 
     /// The value comes out of a Split or Slice of channels, which may become views.
     fn is_view(&self, value: ValueId) -> bool {
-        self.graph.values[value.index()].producer.is_some_and(|producer| {
-            matches!(
-                self.graph.nodes[producer.index()].op,
-                Op::Split { .. } | Op::Slice { .. } | Op::Reshape
-            )
-        })
+        self.graph.values[value.index()]
+            .producer
+            .is_some_and(|producer| {
+                matches!(
+                    self.graph.nodes[producer.index()].op,
+                    Op::Split { .. } | Op::Slice { .. } | Op::Reshape
+                )
+            })
     }
 
     fn alias_views(&mut self) {
@@ -322,7 +347,11 @@ impl Placer<'_> {
                 && readers[source.index()] == 1
                 && source != self.graph.input
                 && self.parents[source.index()].is_none()
-                && !self.parents.iter().flatten().any(|&(parent, _)| parent == source);
+                && !self
+                    .parents
+                    .iter()
+                    .flatten()
+                    .any(|&(parent, _)| parent == source);
             if !free {
                 continue;
             }
@@ -352,7 +381,11 @@ impl Placer<'_> {
         };
         extend(self.graph.input, 0);
         for (index, group) in self.groups.iter().enumerate() {
-            for value in self.stored_outputs(group).into_iter().chain(self.reads(group)) {
+            for value in self
+                .stored_outputs(group)
+                .into_iter()
+                .chain(self.reads(group))
+            {
                 extend(value, index);
             }
         }
@@ -383,7 +416,10 @@ impl Placer<'_> {
                 let shape = image_shape(self.graph, value).unwrap_or([0; 4]);
                 let map = Map::with_halo(shape, halo[index]);
                 maps[index] = Some(map);
-                halos.push((halo[index] != [0; 4]).then_some(Halo { map, pads: halo[index] }));
+                halos.push((halo[index] != [0; 4]).then_some(Halo {
+                    map,
+                    pads: halo[index],
+                }));
                 map.image * map.batch
             } else {
                 halos.push(None);
@@ -402,9 +438,11 @@ impl Placer<'_> {
                 let root = self.root(value);
                 let buffer = buffer_of[root.index()]?;
                 match format {
-                    Format::Flat => {
-                        Some(Place::Flat(buffer, 0, self.graph.values[index].shape.iter().product()))
-                    }
+                    Format::Flat => Some(Place::Flat(
+                        buffer,
+                        0,
+                        self.graph.values[index].shape.iter().product(),
+                    )),
                     Format::Image => {
                         let mut channel = 0;
                         let mut at = value;
@@ -431,7 +469,14 @@ impl Placer<'_> {
             }
         }
         let (slots, slot_elements) = share_memory(&buffers, life);
-        Placement { places, slots, slot_elements, clear, halos, in_place: self.in_place }
+        Placement {
+            places,
+            slots,
+            slot_elements,
+            clear,
+            halos,
+            in_place: self.in_place,
+        }
     }
 }
 

@@ -72,14 +72,25 @@ impl Network {
             for output in &node.outputs {
                 let elements = graph.values[output.index()].shape.iter().product::<usize>();
                 if elements > 1 << 30 {
-                    return Err(CompileError::TooLarge { node: node.name.clone(), elements });
+                    return Err(CompileError::TooLarge {
+                        node: node.name.clone(),
+                        elements,
+                    });
                 }
             }
         }
-        let isa = if options.portable { Isa::Portable } else { Isa::detect_once() };
+        let isa = if options.portable {
+            Isa::Portable
+        } else {
+            Isa::detect_once()
+        };
         let groups = groups(graph, &options.observed, options.retain);
         let placement = place(graph, &groups, &options.observed, options.retain);
-        let planner = Planner { graph, placement: &placement, isa };
+        let planner = Planner {
+            graph,
+            placement: &placement,
+            isa,
+        };
         let mut scratch = 0;
         let mut steps = Vec::with_capacity(groups.len());
         for (index, group) in groups.iter().enumerate() {
@@ -102,7 +113,13 @@ impl Network {
         for value in options.observed.iter().chain([&graph.output]) {
             observed[value.index()] = true;
         }
-        let Placement { places, slots, slot_elements, halos, .. } = placement;
+        let Placement {
+            places,
+            slots,
+            slot_elements,
+            halos,
+            ..
+        } = placement;
         Ok(Arc::new(Self {
             graph: graph.clone(),
             steps,
@@ -158,7 +175,10 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn constant(&self, value: ValueId) -> Option<&[f32]> {
-        self.graph.values[value.index()].constant.as_ref().map(|tensor| &*tensor.data)
+        self.graph.values[value.index()]
+            .constant
+            .as_ref()
+            .map(|tensor| &*tensor.data)
     }
 
     fn image(&self, value: ValueId) -> Option<(BufferId, Map)> {
@@ -203,14 +223,26 @@ impl Planner<'_> {
             Op::GlobalAveragePool => self.global(node, Kind::Average),
             Op::GlobalMaxPool => self.global(node, Kind::Max),
             Op::BatchNormalization { epsilon } => self.normalization(node, *epsilon),
-            Op::Lrn { size, alpha, beta, bias } => {
-                let lrn = Lrn { size: *size, alpha: *alpha, beta: *beta, bias: *bias };
-                self.images(node).map(|[from, to]| StepKind::Lrn { lrn, from, to })
+            Op::Lrn {
+                size,
+                alpha,
+                beta,
+                bias,
+            } => {
+                let lrn = Lrn {
+                    size: *size,
+                    alpha: *alpha,
+                    beta: *beta,
+                    bias: *bias,
+                };
+                self.images(node)
+                    .map(|[from, to]| StepKind::Lrn { lrn, from, to })
             }
             Op::Unary(function) => match in_place {
-                InPlace::Overwrite => self
-                    .image(group.output)
-                    .map(|to| StepKind::Overwrite { function: *function, to }),
+                InPlace::Overwrite => self.image(group.output).map(|to| StepKind::Overwrite {
+                    function: *function,
+                    to,
+                }),
                 _ => self.unary(node, *function),
             },
             Op::Binary(function) => self.binary(node, *function),
@@ -227,7 +259,8 @@ impl Planner<'_> {
     }
 
     fn global(&self, node: &Node, kind: Kind) -> Option<StepKind> {
-        self.images(node).map(|[from, to]| StepKind::Global { kind, from, to })
+        self.images(node)
+            .map(|[from, to]| StepKind::Global { kind, from, to })
     }
 
     /// Scale and shift per output channel of the normalisation after a convolution.
@@ -236,9 +269,16 @@ impl Planner<'_> {
             return Some((vec![1.0; bias.len()], bias));
         };
         let node = &self.graph.nodes[normalization.index()];
-        let Op::BatchNormalization { epsilon } = node.op else { return None };
+        let Op::BatchNormalization { epsilon } = node.op else {
+            return None;
+        };
         let (scale, shift) = self.affine(node, epsilon)?;
-        let bias = bias.iter().zip(&scale).zip(&shift).map(|((b, s), t)| b * s + t).collect();
+        let bias = bias
+            .iter()
+            .zip(&scale)
+            .zip(&shift)
+            .map(|((b, s), t)| b * s + t)
+            .collect();
         Some((scale, bias))
     }
 
@@ -310,7 +350,16 @@ impl Planner<'_> {
                 clamp: group.clamp,
             });
         }
-        Some(self.dense(conv, kernel, per_group, [from_operand, to], residual, &bias, group.clamp, at))
+        Some(self.dense(
+            conv,
+            kernel,
+            per_group,
+            [from_operand, to],
+            residual,
+            &bias,
+            group.clamp,
+            at,
+        ))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one convolution")]
@@ -343,7 +392,10 @@ impl Planner<'_> {
         for ky in 0..kernel_y {
             let row = ky * conv.dilations[0] * map.row;
             if joined {
-                segments.push(Segment { offset: row, len: kernel_x * per_group });
+                segments.push(Segment {
+                    offset: row,
+                    len: kernel_x * per_group,
+                });
             } else {
                 segments.extend((0..kernel_x).map(|kx| Segment {
                     offset: row + kx * conv.dilations[1] * map.pixel,
@@ -380,15 +432,26 @@ impl Planner<'_> {
     /// Gemm and MatMul with a constant right operand on flat data.
     fn product(&self, group: &Group, node: &Node) -> Option<StepKind> {
         let weight = self.constant(node.inputs[1])?;
-        let [rows_k, columns_k] = *self.shape(node.inputs[1]) else { return None };
+        let [rows_k, columns_k] = *self.shape(node.inputs[1]) else {
+            return None;
+        };
         let (from, _) = self.flat(node.inputs[0])?;
         let (to, len) = self.flat(group.output)?;
         let (alpha, beta, transposed) = match node.op {
-            Op::Gemm { alpha, beta, trans_a: false, trans_b } => (alpha, beta, trans_b),
+            Op::Gemm {
+                alpha,
+                beta,
+                trans_a: false,
+                trans_b,
+            } => (alpha, beta, trans_b),
             Op::MatMul => (1.0, 1.0, false),
             _ => return None,
         };
-        let (depth, columns) = if transposed { (columns_k, rows_k) } else { (rows_k, columns_k) };
+        let (depth, columns) = if transposed {
+            (columns_k, rows_k)
+        } else {
+            (rows_k, columns_k)
+        };
         let bias = match node.inputs.get(2) {
             Some(&value) => match self.constant(value)? {
                 [single] => vec![beta * single; columns],
@@ -400,12 +463,25 @@ impl Planner<'_> {
             None => vec![0.0; columns],
         };
         let rows = len.checked_div(columns)?;
-        let segment = Segment { offset: 0, len: depth };
+        let segment = Segment {
+            offset: 0,
+            len: depth,
+        };
         let weights = PackedWeights::new(self.isa, &[segment], columns, |k, j| {
-            alpha * weight[if transposed { j * depth + k } else { k * columns + j }]
+            alpha
+                * weight[if transposed {
+                    j * depth + k
+                } else {
+                    k * columns + j
+                }]
         });
         Some(StepKind::Matrix {
-            products: vec![Product { weights, bias, input_shift: 0, output_shift: 0 }],
+            products: vec![Product {
+                weights,
+                bias,
+                input_shift: 0,
+                output_shift: 0,
+            }],
             from,
             pixels: (0..rows).map(|row| (row * depth) as u32).collect(),
             to,
@@ -418,7 +494,12 @@ impl Planner<'_> {
     fn normalization(&self, node: &Node, epsilon: f32) -> Option<StepKind> {
         let [from, to] = self.images(node)?;
         let (scale, shift) = self.affine(node, epsilon)?;
-        Some(StepKind::Affine { scale, shift, from, to })
+        Some(StepKind::Affine {
+            scale,
+            shift,
+            from,
+            to,
+        })
     }
 
     fn unary(&self, node: &Node, function: crate::graph::ir::Unary) -> Option<StepKind> {
@@ -427,7 +508,12 @@ impl Planner<'_> {
         }
         let (from, len) = self.flat(node.inputs[0])?;
         let (to, _) = self.flat(node.outputs[0])?;
-        Some(StepKind::UnaryFlat { function, from, to, len })
+        Some(StepKind::UnaryFlat {
+            function,
+            from,
+            to,
+            len,
+        })
     }
 
     fn binary(&self, node: &Node, function: crate::graph::ir::Binary) -> Option<StepKind> {
@@ -441,8 +527,8 @@ impl Planner<'_> {
                         return Some(Side::Scalar(*single));
                     }
                     let channels_at = self.shape(value).len().checked_sub(3)?;
-                    let along_channels = data.len() == shape[1]
-                        && self.shape(value)[channels_at] == shape[1];
+                    let along_channels =
+                        data.len() == shape[1] && self.shape(value)[channels_at] == shape[1];
                     return along_channels.then(|| Side::Channels(data.to_vec()));
                 }
                 let (buffer, map) = self.image(value)?;
@@ -475,7 +561,14 @@ impl Planner<'_> {
             (own == len).then_some(Side::Flat(buffer))
         };
         let (a, b) = (side(node.inputs[0])?, side(node.inputs[1])?);
-        Some(StepKind::BinaryFlat { function, a, b, to, len, last })
+        Some(StepKind::BinaryFlat {
+            function,
+            a,
+            b,
+            to,
+            len,
+            last,
+        })
     }
 
     /// Copies only the parts that could not be computed in place.
@@ -500,10 +593,18 @@ impl Planner<'_> {
     fn reshape(&self, node: &Node) -> Option<StepKind> {
         let (from, to) = (node.inputs[0], node.outputs[0]);
         if let (Some(from), Some((to, _))) = (self.image(from), self.flat(to)) {
-            return Some(StepKind::ToFlat { from, to, channels_last: false });
+            return Some(StepKind::ToFlat {
+                from,
+                to,
+                channels_last: false,
+            });
         }
         if let (Some((from, _)), Some(to)) = (self.flat(from), self.image(to)) {
-            return Some(StepKind::ToImage { from, to, channels_last: false });
+            return Some(StepKind::ToImage {
+                from,
+                to,
+                channels_last: false,
+            });
         }
         let ((from, len), (to, _)) = (self.flat(from)?, self.flat(to)?);
         Some(StepKind::CopyFlat { from, to, len })
@@ -513,11 +614,19 @@ impl Planner<'_> {
         let (from, to) = (node.inputs[0], node.outputs[0]);
         if is_channels_last(perm) {
             let (to, _) = self.flat(to)?;
-            return Some(StepKind::ToFlat { from: self.image(from)?, to, channels_last: true });
+            return Some(StepKind::ToFlat {
+                from: self.image(from)?,
+                to,
+                channels_last: true,
+            });
         }
         if is_channels_first(perm) {
             let (from, _) = self.flat(from)?;
-            return Some(StepKind::ToImage { from, to: self.image(to)?, channels_last: true });
+            return Some(StepKind::ToImage {
+                from,
+                to: self.image(to)?,
+                channels_last: true,
+            });
         }
         None
     }

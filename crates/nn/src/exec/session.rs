@@ -50,7 +50,12 @@ impl<'a> ImageView<'a> {
     /// `[N, C, H, W]`.
     #[must_use]
     pub fn shape(&self) -> [usize; 4] {
-        [self.map.batch, self.map.channels, self.map.height, self.map.width]
+        [
+            self.map.batch,
+            self.map.channels,
+            self.map.height,
+            self.map.width,
+        ]
     }
 
     /// All channels of one position.
@@ -99,9 +104,19 @@ impl Memory<'_> {
 
     /// Zeroes the border around an image.
     fn clear_halo(&mut self, buffer: BufferId) {
-        let Some(halo) = self.network.halos[buffer.index()] else { return };
+        let Some(halo) = self.network.halos[buffer.index()] else {
+            return;
+        };
         let [top, left, bottom, right] = halo.pads;
-        let Map { batch, height, width, pixel, row, image, .. } = halo.map;
+        let Map {
+            batch,
+            height,
+            width,
+            pixel,
+            row,
+            image,
+            ..
+        } = halo.map;
         let data = &mut self.slots[self.network.slot(buffer)];
         for n in 0..batch {
             let data = &mut data[n * image..(n + 1) * image];
@@ -126,9 +141,18 @@ pub struct Session {
 
 impl Session {
     pub(crate) fn new(network: Arc<Network>) -> Self {
-        let slots = network.slot_elements.iter().map(|&len| vec![0.0; len]).collect();
+        let slots = network
+            .slot_elements
+            .iter()
+            .map(|&len| vec![0.0; len])
+            .collect();
         let scratch = vec![0.0; network.scratch];
-        Self { network, slots, scratch, line: Vec::new() }
+        Self {
+            network,
+            slots,
+            scratch,
+            line: Vec::new(),
+        }
     }
 
     /// The network it runs.
@@ -151,7 +175,10 @@ impl Session {
         let graph = &network.graph;
         let expected: usize = graph.values[graph.input.index()].shape.iter().product();
         if input.len() != expected {
-            return Err(RunError::Input { expected, found: input.len() });
+            return Err(RunError::Input {
+                expected,
+                found: input.len(),
+            });
         }
         let mut memory = Memory {
             network: &network,
@@ -200,9 +227,10 @@ impl Session {
 
 fn view<'a>(memory: &'a Memory<'_>, value: ValueId) -> Option<TensorView<'a>> {
     match memory.network.places[value.index()]? {
-        Place::Image(buffer, map) => {
-            Some(TensorView::Image(ImageView { data: memory.get(buffer), map }))
-        }
+        Place::Image(buffer, map) => Some(TensorView::Image(ImageView {
+            data: memory.get(buffer),
+            map,
+        })),
         Place::Flat(buffer, start, len) => {
             Some(TensorView::Flat(&memory.get(buffer)[start..start + len]))
         }
@@ -227,15 +255,25 @@ fn generic(memory: &mut Memory<'_>, nodes: &[NodeId], stored: &[ValueId]) -> Res
                     return Some(tensor.clone());
                 }
                 let data = view(memory, value)?.to_vec().into();
-                Some(Tensor { shape: graph.values[value.index()].shape.clone(), data })
+                Some(Tensor {
+                    shape: graph.values[value.index()].shape.clone(),
+                    data,
+                })
             })
             .collect();
-        let shapes: Vec<Vec<usize>> =
-            node.outputs.iter().map(|value| graph.values[value.index()].shape.clone()).collect();
+        let shapes: Vec<Vec<usize>> = node
+            .outputs
+            .iter()
+            .map(|value| graph.values[value.index()].shape.clone())
+            .collect();
         let references: Vec<&Tensor> = operands.iter().collect();
-        let results = crate::reference::evaluate(&node.op, &references, &shapes).map_err(|error| {
-            RunError::Node { node: node.name.clone(), reason: error.to_string() }
-        })?;
+        let results =
+            crate::reference::evaluate(&node.op, &references, &shapes).map_err(|error| {
+                RunError::Node {
+                    node: node.name.clone(),
+                    reason: error.to_string(),
+                }
+            })?;
         local.extend(node.outputs.iter().copied().zip(results));
     }
     for (value, result) in local.iter().filter(|(value, _)| stored.contains(value)) {

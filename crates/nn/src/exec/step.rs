@@ -162,15 +162,30 @@ pub(crate) struct Step {
 pub(crate) fn run(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
     match kind {
         StepKind::Nothing | StepKind::Generic => {}
-        StepKind::Matrix { products, from, pixels, to, out_pixels, residual, clamp } => {
+        StepKind::Matrix {
+            products,
+            from,
+            pixels,
+            to,
+            out_pixels,
+            residual,
+            clamp,
+        } => {
             let mut out = memory.take(*to);
             let input = memory.get(*from);
             for product in products {
                 let residual = residual.as_ref().map(|(buffer, pixels)| {
-                    (&memory.get(*buffer)[product.output_shift..], pixels.as_slice())
+                    (
+                        &memory.get(*buffer)[product.output_shift..],
+                        pixels.as_slice(),
+                    )
                 });
-                let epilogue =
-                    Epilogue { bias: &product.bias, residual, low: clamp[0], high: clamp[1] };
+                let epilogue = Epilogue {
+                    bias: &product.bias,
+                    residual,
+                    low: clamp[0],
+                    high: clamp[1],
+                };
                 multiply(
                     &product.weights,
                     &input[product.input_shift..],
@@ -182,7 +197,15 @@ pub(crate) fn run(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
             }
             memory.put(*to, out);
         }
-        StepKind::Winograd { weights, pad, from, to, residual, bias, clamp } => {
+        StepKind::Winograd {
+            weights,
+            pad,
+            from,
+            to,
+            residual,
+            bias,
+            clamp,
+        } => {
             let mut out = memory.take(to.0);
             let mut scratch = std::mem::take(memory.scratch);
             let residual = residual.map(|(buffer, map)| (memory.get(buffer), map));
@@ -200,16 +223,34 @@ pub(crate) fn run(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
             *memory.scratch = scratch;
             memory.put(to.0, out);
         }
-        StepKind::Depthwise { weights, pad, from, to, clamp } => {
+        StepKind::Depthwise {
+            weights,
+            pad,
+            from,
+            to,
+            clamp,
+        } => {
             let mut out = memory.take(to.0);
             let source = (memory.get(from.0), from.1);
             depthwise::convolve(weights, source, *pad, (&mut out, to.1), *clamp);
             memory.put(to.0, out);
         }
-        StepKind::Pool { kind, window, from, to } => {
+        StepKind::Pool {
+            kind,
+            window,
+            from,
+            to,
+        } => {
             let mut out = memory.take(to.0);
             let mut line = std::mem::take(memory.line);
-            pool::pool(isa, *kind, window, (memory.get(from.0), from.1), (&mut out, to.1), &mut line);
+            pool::pool(
+                isa,
+                *kind,
+                window,
+                (memory.get(from.0), from.1),
+                (&mut out, to.1),
+                &mut line,
+            );
             *memory.line = line;
             memory.put(to.0, out);
         }
@@ -221,7 +262,13 @@ pub(crate) fn run(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
         StepKind::Lrn { lrn, from, to } => {
             let mut out = memory.take(to.0);
             let mut line = std::mem::take(memory.line);
-            elementwise::lrn(isa, *lrn, (memory.get(from.0), from.1), (&mut out, to.1), &mut line);
+            elementwise::lrn(
+                isa,
+                *lrn,
+                (memory.get(from.0), from.1),
+                (&mut out, to.1),
+                &mut line,
+            );
             *memory.line = line;
             memory.put(to.0, out);
         }
@@ -231,7 +278,12 @@ pub(crate) fn run(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
 
 fn run_elementwise(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
     match kind {
-        StepKind::Affine { scale, shift, from, to } => {
+        StepKind::Affine {
+            scale,
+            shift,
+            from,
+            to,
+        } => {
             let mut out = memory.take(to.0);
             let input = memory.get(from.0);
             runs(from.1, to.1, |source, target, len| {
@@ -257,7 +309,12 @@ fn run_elementwise(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
             });
             memory.put(to.0, out);
         }
-        StepKind::UnaryFlat { function, from, to, len } => {
+        StepKind::UnaryFlat {
+            function,
+            from,
+            to,
+            len,
+        } => {
             let mut out = memory.take(*to);
             out[..*len].copy_from_slice(&memory.get(*from)[..*len]);
             elementwise::unary(isa, *function, &mut out[..*len]);
@@ -278,7 +335,14 @@ fn run_elementwise(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
             }
             memory.put(to_buffer(kind), out);
         }
-        StepKind::BinaryFlat { function, a, b, to, len, last } => {
+        StepKind::BinaryFlat {
+            function,
+            a,
+            b,
+            to,
+            len,
+            last,
+        } => {
             let mut out = memory.take(*to);
             let rows = if matches!(a, Side::Channels(_)) || matches!(b, Side::Channels(_)) {
                 *last
@@ -354,12 +418,20 @@ fn run_copy(kind: &StepKind, memory: &mut Memory<'_>) {
             out[..*len].copy_from_slice(&memory.get(*from)[..*len]);
             memory.put(*to, out);
         }
-        StepKind::ToFlat { from, to, channels_last } => {
+        StepKind::ToFlat {
+            from,
+            to,
+            channels_last,
+        } => {
             let mut out = memory.take(*to);
             to_flat(memory.get(from.0), from.1, *channels_last, &mut out);
             memory.put(*to, out);
         }
-        StepKind::ToImage { from, to, channels_last } => {
+        StepKind::ToImage {
+            from,
+            to,
+            channels_last,
+        } => {
             let mut out = memory.take(to.0);
             to_image(memory.get(*from), *channels_last, &mut out, to.1);
             memory.put(to.0, out);

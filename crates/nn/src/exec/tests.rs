@@ -1,7 +1,9 @@
 //! The executor against the naive one, on random networks.
 
 use super::{CompileOptions, Network, TensorView};
-use crate::graph::ir::{Binary, Conv, Graph, Node, NodeId, Op, Pool, Tensor, Unary, Value, ValueId};
+use crate::graph::ir::{
+    Binary, Conv, Graph, Node, NodeId, Op, Pool, Tensor, Unary, Value, ValueId,
+};
 use crate::graph::shape;
 use crate::reference;
 use proptest::prelude::*;
@@ -14,9 +16,22 @@ struct Builder {
 
 impl Builder {
     fn new(shape: [usize; 4], seed: u64) -> Self {
-        let input = Value { name: "input".into(), shape: shape.to_vec(), constant: None, producer: None };
-        let graph = Graph { values: vec![input], nodes: vec![], input: ValueId(0), output: ValueId(0) };
-        Self { graph, state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1 }
+        let input = Value {
+            name: "input".into(),
+            shape: shape.to_vec(),
+            constant: None,
+            producer: None,
+        };
+        let graph = Graph {
+            values: vec![input],
+            nodes: vec![],
+            input: ValueId(0),
+            output: ValueId(0),
+        };
+        Self {
+            graph,
+            state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+        }
     }
 
     fn random(&mut self) -> f32 {
@@ -27,7 +42,9 @@ impl Builder {
     }
 
     fn constant(&mut self, shape: &[usize], scale: f32, offset: f32) -> ValueId {
-        let data = (0..shape.iter().product()).map(|_| self.random() * scale + offset).collect();
+        let data = (0..shape.iter().product())
+            .map(|_| self.random() * scale + offset)
+            .collect();
         self.literal(shape, data)
     }
 
@@ -36,19 +53,28 @@ impl Builder {
         self.graph.values.push(Value {
             name: format!("c{}", id.0),
             shape: shape.to_vec(),
-            constant: Some(Tensor { shape: shape.to_vec(), data: data.into() }),
+            constant: Some(Tensor {
+                shape: shape.to_vec(),
+                data: data.into(),
+            }),
             producer: None,
         });
         id
     }
 
     fn shape(&self, value: ValueId) -> [usize; 4] {
-        self.graph.values[value.index()].shape.clone().try_into().unwrap()
+        self.graph.values[value.index()]
+            .shape
+            .clone()
+            .try_into()
+            .unwrap()
     }
 
     fn node(&mut self, op: Op, inputs: &[ValueId], shapes: &[Vec<usize>]) -> Vec<ValueId> {
-        let own: Vec<&[usize]> =
-            inputs.iter().map(|v| self.graph.values[v.index()].shape.as_slice()).collect();
+        let own: Vec<&[usize]> = inputs
+            .iter()
+            .map(|v| self.graph.values[v.index()].shape.as_slice())
+            .collect();
         let shapes = shape::infer(&op, &own, shapes).unwrap();
         let producer = NodeId(self.graph.nodes.len() as u32);
         let outputs: Vec<ValueId> = shapes
@@ -56,7 +82,12 @@ impl Builder {
             .map(|shape| {
                 let id = ValueId(self.graph.values.len() as u32);
                 let name = format!("v{}", id.0);
-                self.graph.values.push(Value { name, shape, constant: None, producer: Some(producer) });
+                self.graph.values.push(Value {
+                    name,
+                    shape,
+                    constant: None,
+                    producer: Some(producer),
+                });
                 id
             })
             .collect();
@@ -98,12 +129,18 @@ impl Builder {
             dilations: [1, 1],
             count_include_pad: choice % 2 == 0,
         };
-        let same: Vec<ValueId> =
-            others.iter().copied().filter(|&o| self.shape(o) == [1, c, h, w]).collect();
+        let same: Vec<ValueId> = others
+            .iter()
+            .copied()
+            .filter(|&o| self.shape(o) == [1, c, h, w])
+            .collect();
         let stackable: Vec<ValueId> = others
             .iter()
             .copied()
-            .filter(|&o| { let s = self.shape(o); s[2..] == [h, w] && s[1] <= 24 })
+            .filter(|&o| {
+                let s = self.shape(o);
+                s[2..] == [h, w] && s[1] <= 24
+            })
             .collect();
         match choice % 22 {
             0 => vec![self.conv(x, 17, [1, 1], plain(1, 0, 1))],
@@ -114,7 +151,12 @@ impl Builder {
             5 => vec![self.conv(x, c, [3, 3], plain(2, 1, c))],
             6 if c % 2 == 0 => vec![self.conv(x, 6, [3, 3], plain(1, 1, 2))],
             7 => {
-                let dilated = Conv { strides: [1, 1], pads: [2; 4], dilations: [2, 2], groups: 1 };
+                let dilated = Conv {
+                    strides: [1, 1],
+                    pads: [2; 4],
+                    dilations: [2, 2],
+                    groups: 1,
+                };
                 vec![self.conv(x, 12, [3, 3], dilated)]
             }
             8 => self.node(Op::Unary(Unary::Relu), &[x], &[]),
@@ -127,7 +169,11 @@ impl Builder {
             }
             11 | 12 if !same.is_empty() => {
                 let other = same[usize::from(choice) % same.len()];
-                let function = if choice % 22 == 11 { Binary::Add } else { Binary::Mul };
+                let function = if choice % 22 == 11 {
+                    Binary::Add
+                } else {
+                    Binary::Mul
+                };
                 self.node(Op::Binary(function), &[x, other], &[])
             }
             13 if !stackable.is_empty() => {
@@ -155,23 +201,53 @@ impl Builder {
                 let shapes = [vec![1, c / 2, h, w], vec![1, c - c / 2, h, w]];
                 self.node(Op::Split { axis: 1 }, &[x], &shapes)
             }
-            18 => self.node(Op::Lrn { size: 5, alpha: 0.1, beta: 0.75, bias: 1.0 }, &[x], &[]),
+            18 => self.node(
+                Op::Lrn {
+                    size: 5,
+                    alpha: 0.1,
+                    beta: 0.75,
+                    bias: 1.0,
+                },
+                &[x],
+                &[],
+            ),
             19 => {
-                let flat = self.node(Op::Transpose { perm: vec![0, 2, 3, 1] }, &[x], &[])[0];
+                let flat = self.node(
+                    Op::Transpose {
+                        perm: vec![0, 2, 3, 1],
+                    },
+                    &[x],
+                    &[],
+                )[0];
                 let scale = self.constant(&[c], 0.5, 1.0);
                 let shift = self.constant(&[c], 0.5, 0.0);
-                let normal = Op::LayerNormalization { axis: 3, epsilon: 1e-5 };
+                let normal = Op::LayerNormalization {
+                    axis: 3,
+                    epsilon: 1e-5,
+                };
                 let flat = self.node(normal, &[flat, scale, shift], &[])[0];
                 let weight = self.constant(&[c, 9], 0.4, 0.0);
                 let flat = self.node(Op::MatMul, &[flat, weight], &[])[0];
                 let shift = self.constant(&[9], 0.4, 0.0);
                 let flat = self.node(Op::Binary(Binary::Add), &[flat, shift], &[])[0];
                 let flat = self.node(Op::Unary(Unary::Gelu), &[flat], &[])[0];
-                self.node(Op::Transpose { perm: vec![0, 3, 1, 2] }, &[flat], &[])
+                self.node(
+                    Op::Transpose {
+                        perm: vec![0, 3, 1, 2],
+                    },
+                    &[flat],
+                    &[],
+                )
             }
             20 if c % 2 == 0 => {
                 let split = self.node(Op::Reshape, &[x], &[vec![1, 2, c / 2, h, w]])[0];
-                let mixed = self.node(Op::Transpose { perm: vec![0, 2, 1, 3, 4] }, &[split], &[])[0];
+                let mixed = self.node(
+                    Op::Transpose {
+                        perm: vec![0, 2, 1, 3, 4],
+                    },
+                    &[split],
+                    &[],
+                )[0];
                 self.node(Op::Reshape, &[mixed], &[vec![1, c, h, w]])
             }
             21 => {
@@ -188,7 +264,12 @@ impl Builder {
         let flat = self.node(Op::Reshape, &[pooled], &[vec![1, c]])[0];
         let weight = self.constant(&[10, c], 0.5, 0.0);
         let bias = self.constant(&[10], 0.5, 0.0);
-        let gemm = Op::Gemm { alpha: 1.0, beta: 1.0, trans_a: false, trans_b: true };
+        let gemm = Op::Gemm {
+            alpha: 1.0,
+            beta: 1.0,
+            trans_a: false,
+            trans_b: true,
+        };
         self.graph.output = self.node(gemm, &[flat, weight, bias], &[])[0];
         self.graph
     }
@@ -199,7 +280,13 @@ fn random_graph(shape: [usize; 4], seed: u64, choices: &[(u8, u8)]) -> Graph {
     let mut known = vec![ValueId(0)];
     for &(choice, source) in choices {
         // Mostly continue from the newest value, sometimes from an older one.
-        let index = known.len() - 1 - if source < 170 { 0 } else { usize::from(source) % known.len() };
+        let index = known.len()
+            - 1
+            - if source < 170 {
+                0
+            } else {
+                usize::from(source) % known.len()
+            };
         let x = known[index];
         let new = builder.step(choice, x, &known.clone());
         known.extend(new);
@@ -211,10 +298,18 @@ fn random_graph(shape: [usize; 4], seed: u64, choices: &[(u8, u8)]) -> Graph {
 /// Largest difference to the naive executor over the given values, relative to each one's scale.
 fn compare(graph: &Graph, observed: &[ValueId], options: &CompileOptions) -> Result<(), String> {
     let elements = graph.values[0].shape.iter().product::<usize>();
-    let data: Vec<f32> = (0..elements).map(|i| ((i * 37 % 101) as f32 / 50.0) - 1.0).collect();
-    let input = Tensor { shape: graph.values[0].shape.clone(), data: data.clone().into() };
+    let data: Vec<f32> = (0..elements)
+        .map(|i| ((i * 37 % 101) as f32 / 50.0) - 1.0)
+        .collect();
+    let input = Tensor {
+        shape: graph.values[0].shape.clone(),
+        data: data.clone().into(),
+    };
     let expected = reference::run(graph, &input).map_err(|e| e.to_string())?;
-    let options = CompileOptions { observed: observed.to_vec(), ..options.clone() };
+    let options = CompileOptions {
+        observed: observed.to_vec(),
+        ..options.clone()
+    };
     let network = Network::compile(graph, &options).map_err(|e| e.to_string())?;
     let mut session = network.session();
     for round in 0..2 {
@@ -228,12 +323,16 @@ fn compare(graph: &Graph, observed: &[ValueId], options: &CompileOptions) -> Res
             for (index, (a, b)) in got.iter().zip(expected.iter()).enumerate() {
                 if (a - b).abs() > 2e-5 * scale || got.len() != expected.len() {
                     let name = &graph.values[value.index()].name;
-                    errors.push(format!("round {round}, {name}[{index}]: {a} instead of {b}"));
+                    errors.push(format!(
+                        "round {round}, {name}[{index}]: {a} instead of {b}"
+                    ));
                     break;
                 }
             }
         };
-        session.run(&data, &mut observe).map_err(|e| e.to_string())?;
+        session
+            .run(&data, &mut observe)
+            .map_err(|e| e.to_string())?;
         if let Some(error) = errors.first() {
             return Err(error.clone());
         }

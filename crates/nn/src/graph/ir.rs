@@ -6,7 +6,9 @@
 //! * every value has a full shape (rank and extents, all >= 0);
 //! * axes are non-negative and in range, paddings are explicit;
 //! * a node whose inputs are all constant has been folded away;
-//! * no dead nodes: every node reaches the output.
+//! * no dead nodes: every node reaches the output, but for a final Softmax and the views behind
+//!   it, which read the output;
+//! * constants are finite.
 
 use std::sync::Arc;
 

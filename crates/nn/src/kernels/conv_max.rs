@@ -67,7 +67,13 @@ struct Planes {
 impl ConvMaxKernel {
     /// `weights` is `[outputs, inputs / groups, ky, kx]`, row-major.
     pub(crate) fn new(isa: Isa, inputs: usize, geometry: Geometry, weights: Vec<f32>) -> Self {
-        let Geometry { kernel, strides, pads, dilations, groups } = geometry;
+        let Geometry {
+            kernel,
+            strides,
+            pads,
+            dilations,
+            groups,
+        } = geometry;
         let per_group = inputs / groups;
         let taps = kernel[0] * kernel[1];
         let outputs = weights.len() / (per_group * taps).max(1);
@@ -75,7 +81,11 @@ impl ConvMaxKernel {
             weights
                 .chunks_exact(taps.max(1))
                 .map(|kernel| {
-                    kernel.iter().filter(|w| keep(**w)).map(|&w| f64::from(w)).sum::<f64>() as f32
+                    kernel
+                        .iter()
+                        .filter(|w| keep(**w))
+                        .map(|&w| f64::from(w))
+                        .sum::<f64>() as f32
                 })
                 .collect()
         };
@@ -114,14 +124,25 @@ impl ConvMaxKernel {
         emit: &mut dyn FnMut(u32, u32),
     ) {
         assert_eq!(map.channels, self.inputs, "input channels");
-        let Scratch { channels, planes, values, heap } = scratch;
+        let Scratch {
+            channels,
+            planes,
+            values,
+            heap,
+        } = scratch;
         if self.is_pointwise() {
             extrema(self.isa, data, map, n, self.strides, channels);
         } else {
             extrema(self.isa, data, map, n, [1, 1], channels);
             if self.pads != [0; 4] {
-                channels.max.iter_mut().for_each(|value| *value = value.max(0.0));
-                channels.min.iter_mut().for_each(|value| *value = value.min(0.0));
+                channels
+                    .max
+                    .iter_mut()
+                    .for_each(|value| *value = value.max(0.0));
+                channels
+                    .min
+                    .iter_mut()
+                    .for_each(|value| *value = value.min(0.0));
             }
         }
         let layout = (!self.is_pointwise()).then(|| self.spread(data, map, n, planes));
@@ -185,7 +206,10 @@ impl ConvMaxKernel {
         values
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the state of one output's search")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the state of one output's search"
+    )]
     fn best_first(
         &self,
         j: usize,
@@ -199,9 +223,13 @@ impl ConvMaxKernel {
         // Positive floats order like their bits; the complement puts lower inputs first.
         let mut keys = std::mem::take(heap).into_vec();
         keys.clear();
-        keys.extend(bounds.iter().enumerate().filter(|(_, bound)| **bound > 0.0).map(
-            |(i, bound)| u64::from(bound.to_bits()) << 32 | u64::from(!(i as u32)),
-        ));
+        keys.extend(
+            bounds
+                .iter()
+                .enumerate()
+                .filter(|(_, bound)| **bound > 0.0)
+                .map(|(i, bound)| u64::from(bound.to_bits()) << 32 | u64::from(!(i as u32))),
+        );
         *heap = BinaryHeap::from(keys);
         while let Some(key) = heap.pop() {
             let bound = f32::from_bits((key >> 32) as u32);
@@ -247,7 +275,12 @@ impl ConvMaxKernel {
         // A vector read at the last column of the last tap stays inside its row.
         let row = (width.div_ceil(stride) + ROW_UNIT).next_multiple_of(ROW_UNIT);
         let phase = height * row;
-        let layout = Planes { row, phase, channel: stride * phase, out };
+        let layout = Planes {
+            row,
+            phase,
+            channel: stride * phase,
+            out,
+        };
         planes.clear();
         planes.resize(map.channels * layout.channel + ROW_UNIT, 0.0);
         for y in 0..map.height {
@@ -274,7 +307,11 @@ struct Best {
 
 impl Best {
     fn new(count: usize) -> Self {
-        Self { count, entries: Vec::with_capacity(count + 1), floor: 0.0 }
+        Self {
+            count,
+            entries: Vec::with_capacity(count + 1),
+            floor: 0.0,
+        }
     }
 
     fn clear(&mut self) {
@@ -401,7 +438,13 @@ mod tests {
     }
 
     /// Every pair, every position, in f64.
-    fn naive(input: &[f32], map: Map, geometry: Geometry, weights: &[f32], outputs: usize) -> Vec<f64> {
+    fn naive(
+        input: &[f32],
+        map: Map,
+        geometry: Geometry,
+        weights: &[f32],
+        outputs: usize,
+    ) -> Vec<f64> {
         let per_group = map.channels / geometry.groups;
         let [ky_max, kx_max] = geometry.kernel;
         let [top, left, bottom, right] = geometry.pads;
@@ -418,12 +461,20 @@ mod tests {
                         let mut sum = 0.0;
                         for ky in 0..ky_max {
                             for kx in 0..kx_max {
-                                let (py, px) = (y + ky * geometry.dilations[0], x + kx * geometry.dilations[1]);
-                                if py < top || px < left || py - top >= map.height || px - left >= map.width {
+                                let (py, px) = (
+                                    y + ky * geometry.dilations[0],
+                                    x + kx * geometry.dilations[1],
+                                );
+                                if py < top
+                                    || px < left
+                                    || py - top >= map.height
+                                    || px - left >= map.width
+                                {
                                     continue;
                                 }
                                 let pixel = input[map.at(0, py - top, px - left) + channel];
-                                let weight = weights[((j * per_group + i) * ky_max + ky) * kx_max + kx];
+                                let weight =
+                                    weights[((j * per_group + i) * ky_max + ky) * kx_max + kx];
                                 sum += f64::from(pixel) * f64::from(weight);
                             }
                         }

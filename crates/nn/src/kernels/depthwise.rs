@@ -34,7 +34,14 @@ impl DepthwiseWeights {
                 taps.extend((0..bias.len()).map(|channel| weight(channel, ky, kx)));
             }
         }
-        Self { isa, taps, bias, kernel, strides, dilations }
+        Self {
+            isa,
+            taps,
+            bias,
+            kernel,
+            strides,
+            dilations,
+        }
     }
 }
 
@@ -60,10 +67,20 @@ pub(crate) fn convolve(
         let extent = [to.height, to.width][axis];
         (extent - 1) * weights.strides[axis] + (weights.kernel[axis] - 1) * weights.dilations[axis]
     });
-    let last = from.offset - shift + (from.batch - 1) * from.image + reach_y * from.row
-        + reach_x * from.pixel + from.channels;
+    let last = from.offset - shift
+        + (from.batch - 1) * from.image
+        + reach_y * from.row
+        + reach_x * from.pixel
+        + from.channels;
     assert!(last <= input.len(), "input out of range");
-    let job = Job { weights, from, shift, to, low, high };
+    let job = Job {
+        weights,
+        from,
+        shift,
+        to,
+        low,
+        high,
+    };
     dispatch!(
         weights.isa,
         convolve_with(job: &Job<'_>, input: &[f32], out: &mut [f32]) of (&job, input, out)
@@ -83,7 +100,13 @@ struct Job<'a> {
 /// Extents as checked by [`convolve`]; instructions as [`Simd`] demands.
 #[inline(always)]
 unsafe fn convolve_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
-    let Job { weights, from, shift, to, .. } = *job;
+    let Job {
+        weights,
+        from,
+        shift,
+        to,
+        ..
+    } = *job;
     let [stride_y, stride_x] = weights.strides;
     let strips = to.width.div_ceil(STRIP);
     let (columns, longer) = (to.width / strips, to.width % strips);
@@ -123,7 +146,14 @@ unsafe fn strip_of<S: Simd, const COUNT: usize>(
     out: &mut [f32],
     target: usize,
 ) {
-    let Job { weights, from, to, low, high, .. } = *job;
+    let Job {
+        weights,
+        from,
+        to,
+        low,
+        high,
+        ..
+    } = *job;
     let channels = to.channels;
     let [kernel_y, kernel_x] = weights.kernel;
     let [dilation_y, dilation_x] = weights.dilations;
@@ -134,7 +164,9 @@ unsafe fn strip_of<S: Simd, const COUNT: usize>(
                 let mut sum = weights.bias[c];
                 for ky in 0..kernel_y {
                     for kx in 0..kernel_x {
-                        let at = source + pixel * step + ky * dilation_y * from.row
+                        let at = source
+                            + pixel * step
+                            + ky * dilation_y * from.row
                             + kx * dilation_x * from.pixel;
                         sum += input[at + c] * weights.taps[(ky * kernel_x + kx) * channels + c];
                     }

@@ -59,7 +59,13 @@ pub(crate) fn evaluate(function: Unary, x: f32) -> f32 {
     let wide = f64::from(x);
     match function {
         Unary::Relu => x.max(0.0),
-        Unary::LeakyRelu(alpha) => if x < 0.0 { alpha * x } else { x },
+        Unary::LeakyRelu(alpha) => {
+            if x < 0.0 {
+                alpha * x
+            } else {
+                x
+            }
+        }
         Unary::Clip(low, high) => x.max(low).min(high),
         Unary::Sigmoid => sigmoid(wide) as f32,
         Unary::HardSigmoid(alpha, beta) => (alpha * x + beta).clamp(0.0, 1.0),
@@ -79,7 +85,13 @@ pub(crate) fn evaluate(function: Unary, x: f32) -> f32 {
         Unary::Neg => -x,
         Unary::Abs => x.abs(),
         Unary::Reciprocal => 1.0 / x,
-        Unary::Elu(alpha) => if x < 0.0 { (f64::from(alpha) * wide.exp_m1()) as f32 } else { x },
+        Unary::Elu(alpha) => {
+            if x < 0.0 {
+                (f64::from(alpha) * wide.exp_m1()) as f32
+            } else {
+                x
+            }
+        }
         Unary::Softplus => (wide.max(0.0) + (-wide.abs()).exp().ln_1p()) as f32,
         Unary::Swish => (wide * sigmoid(wide)) as f32,
     }
@@ -141,8 +153,14 @@ unsafe fn binary_with<S: Simd>(function: Binary, a: &[f32], b: &[f32], target: &
 /// `target = values * scale + shift`, all per channel.
 pub(crate) fn affine(isa: Isa, values: &[f32], scale: &[f32], shift: &[f32], target: &mut [f32]) {
     let channels = scale.len();
-    assert!(channels > 0 && shift.len() == channels, "one scale and shift per channel");
-    assert!(values.len() == target.len() && values.len().is_multiple_of(channels), "whole pixels");
+    assert!(
+        channels > 0 && shift.len() == channels,
+        "one scale and shift per channel"
+    );
+    assert!(
+        values.len() == target.len() && values.len().is_multiple_of(channels),
+        "whole pixels"
+    );
     dispatch!(
         isa,
         affine_with(values: &[f32], scale: &[f32], shift: &[f32], target: &mut [f32])
@@ -155,8 +173,12 @@ pub(crate) fn affine(isa: Isa, values: &[f32], scale: &[f32], shift: &[f32], tar
 #[inline(always)]
 unsafe fn affine_with<S: Simd>(values: &[f32], scale: &[f32], shift: &[f32], target: &mut [f32]) {
     let channels = scale.len();
-    for (pixel, target) in values.chunks_exact(channels).zip(target.chunks_exact_mut(channels)) {
-        for (((target, &value), &scale), &shift) in target.iter_mut().zip(pixel).zip(scale).zip(shift)
+    for (pixel, target) in values
+        .chunks_exact(channels)
+        .zip(target.chunks_exact_mut(channels))
+    {
+        for (((target, &value), &scale), &shift) in
+            target.iter_mut().zip(pixel).zip(scale).zip(shift)
         {
             *target = value * scale + shift;
         }
@@ -178,10 +200,19 @@ pub(crate) struct Lrn {
 
 /// Normalises every pixel: `x / (bias + alpha / size * sum x^2)^beta`, the sum over `size`
 /// neighbouring channels. `scratch` holds the squares of one pixel with a border of zeros.
-pub(crate) fn lrn(isa: Isa, lrn: Lrn, source: (&[f32], Map), target: (&mut [f32], Map), scratch: &mut Vec<f32>) {
+pub(crate) fn lrn(
+    isa: Isa,
+    lrn: Lrn,
+    source: (&[f32], Map),
+    target: (&mut [f32], Map),
+    scratch: &mut Vec<f32>,
+) {
     let (input, from) = source;
     let (out, to) = target;
-    assert!(from.end() <= input.len() && to.end() <= out.len(), "map out of range");
+    assert!(
+        from.end() <= input.len() && to.end() <= out.len(),
+        "map out of range"
+    );
     assert_eq!(from.channels, to.channels, "normalisation keeps channels");
     scratch.clear();
     scratch.resize(from.channels + lrn.size, 0.0);

@@ -54,7 +54,11 @@ unsafe fn extrema_with<S: Simd>(job: Job, data: &[f32], into: &mut Channels) {
     for y in (0..map.height).step_by(strides[0].max(1)) {
         for x in (0..map.width).step_by(strides[1].max(1)) {
             let pixel = &data[map.at(n, y, x)..][..map.channels];
-            let channels = pixel.iter().zip(max.iter_mut()).zip(position.iter_mut()).zip(min.iter_mut());
+            let channels = pixel
+                .iter()
+                .zip(max.iter_mut())
+                .zip(position.iter_mut())
+                .zip(min.iter_mut());
             for (((&value, max), position), min) in channels {
                 let larger = value > *max;
                 *position = if larger { index } else { *position };

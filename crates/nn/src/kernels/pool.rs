@@ -28,9 +28,17 @@ pub(crate) fn pool(
     let (input, from) = source;
     let (out, to) = target;
     assert_eq!(from.channels, to.channels, "pooling keeps channels");
-    assert!(from.end() <= input.len() && to.end() <= out.len(), "map out of range");
+    assert!(
+        from.end() <= input.len() && to.end() <= out.len(),
+        "map out of range"
+    );
     scratch.resize(from.width * from.channels, 0.0);
-    let job = Job { kind, window, from, to };
+    let job = Job {
+        kind,
+        window,
+        from,
+        to,
+    };
     dispatch!(
         isa,
         pool_with(job: &Job<'_>, input: &[f32], out: &mut [f32], line: &mut [f32])
@@ -85,7 +93,12 @@ fn add_into(sums: &mut [f32], values: &[f32]) {
 /// Instructions as [`Simd`] demands; the body is safe code the compiler vectorises with them.
 #[inline(always)]
 unsafe fn pool_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32], line: &mut [f32]) {
-    let Job { kind, window, from, to } = *job;
+    let Job {
+        kind,
+        window,
+        from,
+        to,
+    } = *job;
     let channels = from.channels;
     for n in 0..to.batch {
         for y in 0..to.height {
@@ -136,16 +149,14 @@ unsafe fn pool_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32], line
 }
 
 /// Mean or maximum over all positions: `[N, C, H, W]` to one pixel per image.
-pub(crate) fn global(
-    isa: Isa,
-    kind: Kind,
-    source: (&[f32], Map),
-    target: (&mut [f32], Map),
-) {
+pub(crate) fn global(isa: Isa, kind: Kind, source: (&[f32], Map), target: (&mut [f32], Map)) {
     let (input, from) = source;
     let (out, to) = target;
     assert_eq!(from.channels, to.channels, "pooling keeps channels");
-    assert!(from.end() <= input.len() && to.end() <= out.len(), "map out of range");
+    assert!(
+        from.end() <= input.len() && to.end() <= out.len(),
+        "map out of range"
+    );
     let window = Pool {
         kernel: [from.height, from.width],
         strides: [1, 1],
@@ -153,7 +164,12 @@ pub(crate) fn global(
         dilations: [1, 1],
         count_include_pad: false,
     };
-    let job = Job { kind, window: &window, from, to };
+    let job = Job {
+        kind,
+        window: &window,
+        from,
+        to,
+    };
     dispatch!(
         isa,
         global_with(job: &Job<'_>, input: &[f32], out: &mut [f32]) of (&job, input, out)

@@ -50,12 +50,23 @@ impl WinogradWeights {
         }
         let points = (0..POINTS)
             .map(|point| {
-                PackedWeights::new(isa, &[Segment { offset: 0, len: inputs }], outputs, |i, j| {
-                    transformed[(point * inputs + i) * outputs + j]
-                })
+                PackedWeights::new(
+                    isa,
+                    &[Segment {
+                        offset: 0,
+                        len: inputs,
+                    }],
+                    outputs,
+                    |i, j| transformed[(point * inputs + i) * outputs + j],
+                )
             })
             .collect();
-        Self { isa, points, inputs, outputs }
+        Self {
+            isa,
+            points,
+            inputs,
+            outputs,
+        }
     }
 
     /// Tiles that go through at a time.
@@ -95,7 +106,10 @@ fn transpose_expand(kernel: [[f64; 3]; 3]) -> [[f64; 3]; 4] {
 /// and right, everything tiles of 2x2 outputs read: `2 * ceil(out / 2) + 2 - pad - in` pixels.
 ///
 /// `residual` adds another map of the output's extents before clamping.
-#[expect(clippy::too_many_arguments, reason = "one call site; a struct would repeat the names")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one call site; a struct would repeat the names"
+)]
 pub(crate) fn convolve(
     weights: &WinogradWeights,
     source: (&[f32], Map),
@@ -122,7 +136,10 @@ pub(crate) fn convolve(
         + from.channels;
     assert!(last <= input.len(), "input out of range");
     if let Some((data, map)) = residual {
-        assert!(map.end() <= data.len() && map.channels == to.channels, "residual out of range");
+        assert!(
+            map.end() <= data.len() && map.channels == to.channels,
+            "residual out of range"
+        );
     }
 
     let block = weights.block();
@@ -135,7 +152,13 @@ pub(crate) fn convolve(
         .flat_map(|n| (0..tiles_y).flat_map(move |y| (0..tiles_x).map(move |x| [n, 2 * y, 2 * x])))
         .collect();
     for corners in corners.chunks(block) {
-        let job = Job { from, to, shift: top + left, corners, block };
+        let job = Job {
+            from,
+            to,
+            shift: top + left,
+            corners,
+            block,
+        };
         dispatch!(
             weights.isa,
             transform_input(job: &Job<'_>, input: &[f32], points: &mut [f32])
@@ -152,7 +175,12 @@ pub(crate) fn convolve(
                 Epilogue::NONE,
             );
         }
-        let finish = Finish { residual, bias, low, high };
+        let finish = Finish {
+            residual,
+            bias,
+            low,
+            high,
+        };
         dispatch!(
             weights.isa,
             transform_output(
@@ -194,7 +222,13 @@ fn starts(channels: usize, lanes: usize) -> Option<impl Iterator<Item = usize>> 
 /// Extents as checked by [`convolve`]; instructions as [`Simd`] demands.
 #[inline(always)]
 unsafe fn transform_input<S: Simd>(job: &Job<'_>, input: &[f32], points: &mut [f32]) {
-    let Job { from, corners, block, shift, .. } = *job;
+    let Job {
+        from,
+        corners,
+        block,
+        shift,
+        ..
+    } = *job;
     let channels = from.channels;
     for (tile, &[n, y, x]) in corners.iter().enumerate() {
         let corner = from.at(n, y, x) - shift;
@@ -206,7 +240,11 @@ unsafe fn transform_input<S: Simd>(job: &Job<'_>, input: &[f32], points: &mut [f
             if let Some(vectors) = starts(channels, S::LANES) {
                 for c in vectors {
                     let tile = |py: usize, px: usize| {
-                        S::load(input.as_ptr().add(corner + py * from.row + px * from.pixel + c))
+                        S::load(
+                            input
+                                .as_ptr()
+                                .add(corner + py * from.row + px * from.pixel + c),
+                        )
                     };
                     input_points::<S>(tile, points.as_mut_ptr().add(target + c), step);
                 }
@@ -215,9 +253,11 @@ unsafe fn transform_input<S: Simd>(job: &Job<'_>, input: &[f32], points: &mut [f
                 let mut tiles = vec![0.0f32; 16 * S::LANES];
                 for point in 0..16 {
                     let at = corner + point / 4 * from.row + point % 4 * from.pixel;
-                    tiles[point * S::LANES..][..channels].copy_from_slice(&input[at..at + channels]);
+                    tiles[point * S::LANES..][..channels]
+                        .copy_from_slice(&input[at..at + channels]);
                 }
-                let tile = |py: usize, px: usize| S::load(tiles.as_ptr().add((py * 4 + px) * S::LANES));
+                let tile =
+                    |py: usize, px: usize| S::load(tiles.as_ptr().add((py * 4 + px) * S::LANES));
                 input_points::<S>(tile, buffer.as_mut_ptr(), S::LANES);
                 for point in 0..POINTS {
                     points[target + point * step..][..channels]
@@ -268,7 +308,9 @@ unsafe fn transform_output<S: Simd>(
     out: &mut [f32],
     finish: &Finish<'_>,
 ) {
-    let Job { to, corners, block, .. } = *job;
+    let Job {
+        to, corners, block, ..
+    } = *job;
     let channels = to.channels;
     let step = block * channels;
     // SAFETY: `convolve` checked the extents; a tile that hangs over the edge stores only the
@@ -290,7 +332,8 @@ unsafe fn transform_output<S: Simd>(
                                 let at = map.at(n, y + dy, x + dx) + c;
                                 value = S::add(value, S::load(data.as_ptr().add(at)));
                             }
-                            value = S::min(S::max(value, S::splat(finish.low)), S::splat(finish.high));
+                            value =
+                                S::min(S::max(value, S::splat(finish.low)), S::splat(finish.high));
                             S::store(out.as_mut_ptr().add(to.at(n, y + dy, x + dx) + c), value);
                         }
                     }
@@ -351,25 +394,49 @@ mod tests {
     #[ignore = "prints the speed; run by hand with --release"]
     fn speed() {
         for isa in Isa::available() {
-            for (size, inputs, outputs) in
-                [(56, 64, 192), (28, 96, 128), (28, 128, 192), (14, 96, 208), (14, 160, 320), (7, 160, 320), (7, 192, 384), (56, 64, 64), (28, 128, 128), (14, 256, 256), (7, 512, 512)]
-            {
+            for (size, inputs, outputs) in [
+                (56, 64, 192),
+                (28, 96, 128),
+                (28, 128, 192),
+                (14, 96, 208),
+                (14, 160, 320),
+                (7, 160, 320),
+                (7, 192, 384),
+                (56, 64, 64),
+                (28, 128, 128),
+                (14, 256, 256),
+                (7, 512, 512),
+            ] {
                 let extra = size % 2;
                 let from = Map::with_halo([1, inputs, size, size], [1, 1, 1 + extra, 1 + extra]);
                 let to = Map::contiguous([1, outputs, size, size]);
                 let input = vec![0.5; from.image];
                 let mut out = vec![0.0; to.image];
-                let weights = WinogradWeights::new(isa, inputs, outputs, |j, i, _, _| (i + j) as f32);
+                let weights =
+                    WinogradWeights::new(isa, inputs, outputs, |j, i, _, _| (i + j) as f32);
                 let mut scratch = vec![0.0; weights.scratch()];
                 let bias = vec![0.0; outputs];
                 let work = 9 * size * size * inputs * outputs;
                 let rounds = (3_000_000_000 / work).max(1);
                 let start = std::time::Instant::now();
                 for _ in 0..rounds {
-                    convolve(&weights, (&input, from), [1, 1], (&mut out, to), None, &bias, [0.0, 9.0], &mut scratch);
+                    convolve(
+                        &weights,
+                        (&input, from),
+                        [1, 1],
+                        (&mut out, to),
+                        None,
+                        &bias,
+                        [0.0, 9.0],
+                        &mut scratch,
+                    );
                 }
                 let gflops = 2e-9 * (rounds * work) as f64 / start.elapsed().as_secs_f64();
-                println!("{} {size} {inputs}->{outputs}: {gflops:.1} direct GFLOP/s (block {})", isa.name(), weights.block());
+                println!(
+                    "{} {size} {inputs}->{outputs}: {gflops:.1} direct GFLOP/s (block {})",
+                    isa.name(),
+                    weights.block()
+                );
             }
         }
     }

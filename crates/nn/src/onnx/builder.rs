@@ -35,8 +35,12 @@ struct Slot {
     value: Option<ValueId>,
 }
 
-/// Multiply-adds that constant folding may take in all.
-const FOLD_WORK_LIMIT: u64 = 1 << 28;
+/// Steps that constant folding may take in all: a fraction of a second, plus what it takes to
+/// rearrange all weights of the file.
+const FOLD_WORK: u64 = 1 << 28;
+
+/// Steps allowed for every byte of constants that may be computed.
+const FOLD_WORK_PER_BYTE: u64 = 8;
 
 /// A graph under construction.
 pub(super) struct Builder {
@@ -118,8 +122,8 @@ impl Builder {
 
     /// Reserves memory for a computed constant of `count` elements.
     pub fn charge_bytes(&mut self, count: usize) -> Result<(), Problem> {
-        // 64 bytes stand for the bookkeeping of even the smallest constant.
-        self.fold_bytes = self.fold_bytes.saturating_add(count as u64 * 4 + 64);
+        // Eight bytes are the widest element, 64 the bookkeeping of even the smallest constant.
+        self.fold_bytes = self.fold_bytes.saturating_add(count as u64 * 8 + 64);
         if self.fold_bytes > self.fold_bytes_limit {
             let limit = self.fold_bytes_limit;
             return Err(LoadError::TooLarge {
@@ -286,8 +290,12 @@ impl Builder {
         self.fold_work = self
             .fold_work
             .saturating_add(fold_work(op, &literals, outputs));
-        if self.fold_work > FOLD_WORK_LIMIT {
-            return unsupported!("constants take more than {FOLD_WORK_LIMIT} steps to compute");
+        let limit = self
+            .fold_bytes_limit
+            .saturating_mul(FOLD_WORK_PER_BYTE)
+            .max(FOLD_WORK);
+        if self.fold_work > limit {
+            return unsupported!("constants take more than {limit} steps to compute");
         }
         let folded = fold_floats(op, &literals, outputs)
             .or_else(|| {
@@ -432,9 +440,11 @@ fn fold_work(op: &Op, operands: &[Literal], outputs: &[Vec<usize>]) -> u64 {
         Op::Lrn { size, .. } => (*size).min(operand(0).get(1).copied().unwrap_or(1)) as u64,
         Op::MaxPool(pool) | Op::AveragePool(pool) => count(&pool.kernel),
         Op::Resize { .. } => 1 << operand(0).len(),
-        _ => 4,
+        _ => 8,
     };
-    writes.saturating_mul(per_output).saturating_add(reads)
+    writes
+        .saturating_mul(per_output)
+        .saturating_add(reads.saturating_mul(4))
 }
 
 fn fold_floats(op: &Op, operands: &[Literal], outputs: &[Vec<usize>]) -> Option<Vec<Literal>> {

@@ -74,10 +74,12 @@ fn scores_before_softmax(builder: &Builder, output: ValueId) -> Option<ValueId> 
         match &node.op {
             Op::Reshape => value = input,
             Op::Softmax { first, end, .. } => {
-                let shape = &builder.values[input.index()].shape;
-                let classes: usize = shape[*first..*end].iter().product();
-                let per_image: usize = shape.iter().skip(1).product();
-                return (*first == 1 && classes == per_image).then_some(input);
+                // Over the class axis of [N, classes, 1, ...].
+                let [batch, _, rest @ ..] = builder.values[input.index()].shape.as_slice() else {
+                    return None;
+                };
+                let is_list = *batch == builder.batch && rest.iter().all(|&extent| extent == 1);
+                return (is_list && *first == 1 && *end > 1).then_some(input);
             }
             _ => return None,
         }

@@ -248,6 +248,11 @@ fn choose_input(
             "one input is expected, found {names:?}"
         )));
     };
+    Ok((input.name.clone(), input_shape(input, options)?))
+}
+
+/// Shape of the image input: the batch size asked for, and what the file or the options say.
+fn input_shape(input: &ValueInfoProto, options: &LoadOptions) -> Result<Vec<usize>, LoadError> {
     let refuse = |reason: String| LoadError::Input(format!("{reason} ({:?})", input.name));
     let tensor = input
         .r#type
@@ -285,7 +290,7 @@ fn choose_input(
         shape.push(extent);
     }
     element_count(&shape).map_err(|error| refuse(error.to_string()))?;
-    Ok((input.name.clone(), shape))
+    Ok(shape)
 }
 
 struct Importer<'a> {
@@ -368,6 +373,7 @@ impl Importer<'_> {
         let outputs = lower::lower(&mut self.builder, &site)
             .map_err(|problem| problem.at(&node.op_type, name))?
             .ok_or_else(not_supported)?;
+        let produced = outputs.len();
         let named: Vec<(String, Operand)> = node
             .output
             .iter()
@@ -377,11 +383,9 @@ impl Importer<'_> {
             .collect();
         self.aliases
             .extend(self.builder.name_outputs(&mark, name, &named));
-        for (index, name) in node.output.iter().enumerate() {
-            if site.output_is_read[index] && !named.iter().any(|(known, _)| known == name) {
-                let reason = format!("output {index} is used");
-                return Err(Problem::Unsupported(reason).at(&node.op_type, node_name(node)));
-            }
+        if let Some(index) = (produced..node.output.len()).find(|&at| site.output_is_read[at]) {
+            let reason = format!("output {index} is used");
+            return Err(Problem::Unsupported(reason).at(&node.op_type, name));
         }
         self.operands.extend(named);
         Ok(())

@@ -164,7 +164,15 @@ pub(super) fn integer_binary(
             "Sub" => a.checked_sub(b),
             "Mul" => a.checked_mul(b),
             "Div" => a.checked_div(b),
-            "Mod" => a.checked_rem_euclid(b),
+            // The sign is the divisor's, as in Python; "ModC" has the dividend's, as in C.
+            "Mod" => a.checked_rem(b).map(|rest| {
+                if rest != 0 && (rest < 0) != (b < 0) {
+                    rest + b
+                } else {
+                    rest
+                }
+            }),
+            "ModC" => a.checked_rem(b),
             "Pow" => a.checked_pow(u32::try_from(b).ok()?),
             "Max" => Some(a.max(b)),
             "Min" => Some(a.min(b)),

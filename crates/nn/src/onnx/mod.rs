@@ -28,7 +28,7 @@ mod tensor;
 
 pub use error::LoadError;
 
-use crate::graph::Graph;
+use crate::graph::{Graph, ValueId};
 use bytes::Bytes;
 use prost::Message;
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ impl Default for LoadOptions {
             batch: 1,
             input_shape: None,
             max_bytes: 16 << 30,
-            max_folded_bytes: 64 << 20,
+            max_folded_bytes: 16 << 20,
             output: None,
         }
     }
@@ -107,6 +107,18 @@ impl Model {
             .and_then(|value| value.shape.last())
             .copied()
             .unwrap_or(0)
+    }
+
+    /// The value a name of the file stands for, if it is still in the graph.
+    #[must_use]
+    pub fn value_named(&self, name: &str) -> Option<ValueId> {
+        let name = self.aliases.get(name).map_or(name, String::as_str);
+        let found = self
+            .graph
+            .values
+            .iter()
+            .position(|value| value.name == name)?;
+        u32::try_from(found).ok().map(ValueId)
     }
 }
 

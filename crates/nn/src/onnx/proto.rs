@@ -86,8 +86,8 @@ pub(super) struct AttributeProto {
     pub i: i64,
     #[prost(bytes = "bytes", tag = "4")]
     pub s: Bytes,
-    #[prost(message, optional, tag = "5")]
-    pub t: Option<TensorProto>,
+    #[prost(message, optional, boxed, tag = "5")]
+    pub t: Option<Box<TensorProto>>,
     #[prost(float, repeated, tag = "7")]
     pub floats: Vec<f32>,
     #[prost(int64, repeated, tag = "8")]
@@ -206,6 +206,8 @@ enum Content {
     Message(&'static [(u64, Content)], usize),
     /// A string or a byte slice in a list: its own record.
     Record,
+    /// Packed numbers, of eight bytes in memory and as little as one in the file.
+    Packed,
 }
 
 const ENTRY: Content = Content::Message(
@@ -213,11 +215,17 @@ const ENTRY: Content = Content::Message(
     size_of::<StringStringEntryProto>(),
 );
 const TENSOR: Content = Content::Message(
-    &[(8, Content::Record), (13, ENTRY)],
+    &[
+        (1, Content::Packed),
+        (7, Content::Packed),
+        (8, Content::Record),
+        (11, Content::Packed),
+        (13, ENTRY),
+    ],
     size_of::<TensorProto>(),
 );
 const ATTRIBUTE: Content = Content::Message(
-    &[(1, Content::Record), (5, TENSOR)],
+    &[(1, Content::Record), (5, TENSOR), (8, Content::Packed)],
     size_of::<AttributeProto>(),
 );
 const NODE: Content = Content::Message(
@@ -259,7 +267,7 @@ const MODEL: Content = Content::Message(
 );
 
 /// Bytes a file's messages (not its weights) may take when decoded.
-const MESSAGE_BYTES_LIMIT: usize = 48 << 20;
+const MESSAGE_BYTES_LIMIT: usize = 32 << 20;
 
 /// Walks the wire format of a model; an error when decoding it would allocate more than
 /// [`MESSAGE_BYTES_LIMIT`] for anything but bulk data, or when it is malformed.
@@ -278,6 +286,7 @@ fn walk(mut bytes: &[u8], fields: &[(u64, Content)], budget: &mut usize) -> Resu
         match wire_type {
             0 => {
                 varint(&mut bytes)?;
+                spend(budget, 8)?;
             }
             1 => skip(&mut bytes, 8)?,
             5 => skip(&mut bytes, 4)?,
@@ -290,6 +299,7 @@ fn walk(mut bytes: &[u8], fields: &[(u64, Content)], budget: &mut usize) -> Resu
                 let known = fields.iter().find(|(field, _)| *field == number);
                 match known.map_or(Content::Free, |(_, content)| *content) {
                     Content::Free => {}
+                    Content::Packed => spend(budget, length.saturating_mul(8))?,
                     Content::Record => spend(budget, length.saturating_add(32))?,
                     Content::Message(inner, size) => {
                         spend(budget, size)?;

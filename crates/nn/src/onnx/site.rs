@@ -135,7 +135,7 @@ impl Site<'_> {
     pub fn tensor(&self, name: &str) -> Result<Option<&TensorProto>, Problem> {
         Ok(self
             .attribute(name, attribute_kind::TENSOR)?
-            .and_then(|found| found.t.as_ref()))
+            .and_then(|found| found.t.as_deref()))
     }
 
     /// One positive number per spatial axis, `[y, x]`.

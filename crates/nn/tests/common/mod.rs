@@ -9,8 +9,28 @@
     reason = "test code; every test binary uses its own part"
 )]
 
+pub mod file;
+pub mod operators;
+pub mod samples;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use summit_nn::graph::Tensor;
+use summit_nn::exec::{CompileOptions, Network};
+use summit_nn::graph::{Graph, Op, Tensor};
+use summit_nn::reference;
+
+/// An executor under test: from a graph and its image input to tensors by value name, as many as
+/// it can hand out.
+pub type Execute<'a> = &'a dyn Fn(&Graph, &Tensor) -> Result<BTreeMap<String, Tensor>, String>;
+
+/// The reference executor.
+pub fn naive(graph: &Graph, input: &Tensor) -> Result<BTreeMap<String, Tensor>, String> {
+    let values = reference::run(graph, input).map_err(|error| error.to_string())?;
+    let named = graph.values.iter().zip(values);
+    Ok(named
+        .filter_map(|(value, tensor)| Some((value.name.clone(), tensor?)))
+        .collect())
+}
 
 /// The evaluation data beside the repository, or `None` (with a line saying so) where absent.
 pub fn shared() -> Option<PathBuf> {
@@ -52,5 +72,74 @@ pub fn image_tensor(path: &Path, mean: &[f64], std: &[f64]) -> Tensor {
     Tensor {
         shape: vec![1, 3, height, width],
         data: data.into(),
+    }
+}
+
+/// What the built-in executor hands out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Observe {
+    /// Values nobody reads but to reshape them: everything that can be fused is.
+    Leaves,
+    /// Every value: nothing is fused.
+    Everything,
+}
+
+/// The built-in executor; `portable` keeps it from using the processor's vector instructions.
+pub fn built_in(
+    graph: &Graph,
+    input: &Tensor,
+    observe: Observe,
+    portable: bool,
+) -> Result<BTreeMap<String, Tensor>, String> {
+    let mut is_read = vec![false; graph.values.len()];
+    let readers = graph.nodes.iter().filter(|node| node.op != Op::Reshape);
+    for id in readers.flat_map(|node| &node.inputs) {
+        is_read[id.index()] = true;
+    }
+    let outputs = graph.nodes.iter().flat_map(|node| &node.outputs);
+    let observed = outputs.filter(|id| observe == Observe::Everything || !is_read[id.index()]);
+    let options = CompileOptions {
+        observed: observed.copied().collect(),
+        portable,
+        ..CompileOptions::default()
+    };
+    let network = Network::compile(graph, &options).map_err(|error| error.to_string())?;
+    let mut session = network.session();
+    let mut values = BTreeMap::new();
+    // Twice, so that what the first run leaves in the arena can do its harm.
+    for _ in 0..2 {
+        values.clear();
+        session
+            .run(&input.data, &mut |id, view| {
+                let value = &graph.values[id.index()];
+                let data = view.to_vec().into();
+                let tensor = Tensor {
+                    shape: value.shape.clone(),
+                    data,
+                };
+                values.insert(value.name.clone(), tensor);
+            })
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(values)
+}
+
+/// A NumPy archive (`.npz`).
+pub struct Archive(npyz::npz::NpzArchive<std::io::BufReader<std::fs::File>>);
+
+impl Archive {
+    /// Opens a file that must exist.
+    pub fn open(path: &Path) -> Self {
+        Self(npyz::npz::NpzArchive::open(path).unwrap_or_else(|error| panic!("{path:?}: {error}")))
+    }
+
+    /// An array of bytes.
+    pub fn bytes(&mut self, name: &str) -> Vec<u8> {
+        self.0.by_name(name).unwrap().unwrap().into_vec().unwrap()
+    }
+
+    /// An array of single precision numbers, flattened.
+    pub fn floats(&mut self, name: &str) -> Vec<f32> {
+        self.0.by_name(name).unwrap().unwrap().into_vec().unwrap()
     }
 }

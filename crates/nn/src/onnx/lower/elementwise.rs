@@ -25,7 +25,8 @@ pub(super) fn lower(builder: &mut Builder, site: &Site<'_>) -> Lowered {
         "Mod" => {
             let left = builder.constant(site.operand(0)?, "a remainder")?;
             let right = builder.constant(site.operand(1)?, "a remainder")?;
-            let result = integer_binary("Mod", left, right)?;
+            let rule = if site.flag("fmod")? { "ModC" } else { "Mod" };
+            let result = integer_binary(rule, left, right)?;
             builder.add_computed(result)?
         }
         "Floor" | "Ceil" | "Round" | "Sign" | "Not" => constant_unary(builder, site)?,
@@ -138,11 +139,9 @@ fn arithmetic(builder: &mut Builder, site: &Site<'_>) -> Result<Operand, Problem
         let base_is_float = builder
             .literal(left)
             .is_none_or(|base| matches!(base.elements, Elements::Floats(_)));
-        right = if base_is_float {
-            as_float(builder, right)
-        } else {
-            right
-        };
+        if base_is_float {
+            right = as_float(builder, right)?;
+        }
     }
     binary(builder, binary_function(site.operator())?, left, right)
 }
@@ -160,7 +159,7 @@ fn binary_function(operator: &str) -> Result<Binary, Problem> {
     })
 }
 
-fn as_float(builder: &mut Builder, operand: Operand) -> Operand {
+fn as_float(builder: &mut Builder, operand: Operand) -> Result<Operand, Problem> {
     match builder.literal(operand) {
         Some(Literal {
             shape,
@@ -171,9 +170,9 @@ fn as_float(builder: &mut Builder, operand: Operand) -> Operand {
                 shape: shape.clone(),
                 elements,
             };
-            builder.add_literal(literal, None)
+            builder.add_computed(literal)
         }
-        _ => operand,
+        _ => Ok(operand),
     }
 }
 
@@ -269,5 +268,6 @@ fn choose(builder: &mut Builder, site: &Site<'_>) -> Result<Operand, Problem> {
         shape: condition.shape.clone(),
         data: Elements::Bools(condition.elements.to_bools()).to_floats(),
     };
+    builder.charge_bytes(mask.data.len())?;
     builder.emit(Op::Where { mask }, &[left, right])
 }

@@ -206,10 +206,12 @@ fn gather(builder: &mut Builder, site: &Site<'_>) -> Result<Operand, Problem> {
         .iter()
         .map(|&number| normalize_axis(number, shape[axis]));
     let indices = indices.collect::<Result<Vec<_>, _>>()?;
+    let indices_shape = indices_shape.clone();
+    builder.charge_bytes(indices.len())?;
     let op = Op::Gather {
         axis,
         indices,
-        indices_shape: indices_shape.clone(),
+        indices_shape,
     };
     builder.emit(op, &[input])
 }
@@ -420,13 +422,14 @@ fn space_to_depth(builder: &mut Builder, site: &Site<'_>) -> Result<Operand, Pro
     let (block, [batch, channels, height, width]) = block_axes(builder, site)?;
     let (rows, columns) = (height / block, width / block);
     let split = vec![batch, channels, rows, block, columns, block];
+    // Which of block position and channel varies slower in the output's channels.
+    let perm = match site.text("mode", "DCR")?.as_str() {
+        "DCR" => vec![0, 3, 5, 1, 2, 4],
+        "CRD" => vec![0, 1, 3, 5, 2, 4],
+        other => return invalid!("mode {other:?} does not exist"),
+    };
     let parts = builder.reshape(site.operand(0)?, split)?;
-    let moved = builder.emit(
-        Op::Transpose {
-            perm: vec![0, 3, 5, 1, 2, 4],
-        },
-        &[parts],
-    )?;
+    let moved = builder.emit(Op::Transpose { perm }, &[parts])?;
     builder.reshape(moved, vec![batch, channels * block * block, rows, columns])
 }
 

@@ -134,59 +134,18 @@ fn conv_transpose(builder: &mut Builder, site: &Site<'_>) -> Result<Operand, Pro
     let [_, group_outputs, kernel_y, kernel_x] = kernel_extents(builder, site, kernel)?;
     let strides = site.pair("strides", Some([1, 1]))?;
     let dilations = site.pair("dilations", Some([1, 1]))?;
-    let extra = match site.ints("output_padding")? {
-        None | Some([]) => [0, 0],
-        Some(&[y, x]) if (0..1 << 16).contains(&y) && (0..1 << 16).contains(&x) => {
-            [y as usize, x as usize]
-        }
-        Some(found) => return unsupported!("output_padding {found:?} is out of range"),
-    };
-    let mode = auto_pad(site)?;
-    let wanted_extents = match site.ints("output_shape")? {
-        None | Some([]) => None,
-        Some(_) => Some(site.pair("output_shape", None)?),
-    };
-    let mut pads = if mode == AutoPad::Explicit {
-        site.pads()?
-    } else {
-        [0; 4]
-    };
-    let full = |axis: usize| {
-        let (extent, kernel) = ([height, width][axis], [kernel_y, kernel_x][axis]);
-        transposed_extent(extent, kernel, strides[axis], dilations[axis], [0, 0])
-    };
-    if wanted_extents.is_some() || matches!(mode, AutoPad::SameUpper | AutoPad::SameLower) {
-        for axis in 0..2 {
-            // "Same" asks for extent * stride; what is too much is cropped at both ends.
-            let same = [height, width][axis].saturating_mul(strides[axis]);
-            let wanted = wanted_extents.map_or(same, |extents| extents[axis]);
-            let Some(total) = (full(axis)? + extra[axis]).checked_sub(wanted) else {
-                return unsupported!("the output shape needs negative padding");
-            };
-            // The specification gives the odd one to the end for SAME_UPPER, else to the start.
-            let [small, large] = [total / 2, total - total / 2];
-            let ends = if mode == AutoPad::SameUpper {
-                [small, large]
-            } else {
-                [large, small]
-            };
-            [pads[axis], pads[axis + 2]] = ends;
-        }
-    }
-    let [top, left, bottom, right] = pads;
-    let extent = |axis: usize, ends: [usize; 2]| match (full(axis)? + extra[axis])
-        .checked_sub(ends[0] + ends[1])
-    {
-        Some(extent) => Ok(extent),
-        None => invalid!("pads {pads:?} leave nothing of the output"),
-    };
-    let groups = groups(site)?;
-    let wanted = vec![
-        batch,
-        group_outputs.saturating_mul(groups),
-        extent(0, [top, bottom])?,
-        extent(1, [left, right])?,
+    // Extents before anything is cropped or added.
+    let full = [
+        transposed_extent(height, kernel_y, strides[0], dilations[0], [0, 0])?,
+        transposed_extent(width, kernel_x, strides[1], dilations[1], [0, 0])?,
     ];
+    let same = [
+        height.saturating_mul(strides[0]),
+        width.saturating_mul(strides[1]),
+    ];
+    let (pads, [rows, columns]) = transposed_crop(site, full, same)?;
+    let groups = groups(site)?;
+    let channels = group_outputs.saturating_mul(groups);
     let op = Op::ConvTranspose(Conv {
         strides,
         pads,
@@ -197,7 +156,55 @@ fn conv_transpose(builder: &mut Builder, site: &Site<'_>) -> Result<Operand, Pro
         .into_iter()
         .flatten()
         .collect();
-    builder.emit_as(op, &operands, wanted)
+    builder.emit_as(op, &operands, vec![batch, channels, rows, columns])
+}
+
+/// What a transposed convolution crops, `[top, left, bottom, right]`, and its output's extents
+/// `[y, x]`, from the `full` extents and those `auto_pad` asks for.
+fn transposed_crop(
+    site: &Site<'_>,
+    full: [usize; 2],
+    same: [usize; 2],
+) -> Result<([usize; 4], [usize; 2]), Problem> {
+    let extra = match site.ints("output_padding")? {
+        None | Some([]) => [0, 0],
+        Some(&[y, x]) if (0..1 << 16).contains(&y) && (0..1 << 16).contains(&x) => {
+            [y as usize, x as usize]
+        }
+        Some(found) => return unsupported!("output_padding {found:?} is out of range"),
+    };
+    let mode = auto_pad(site)?;
+    let wanted = match site.ints("output_shape")? {
+        Some([_, ..]) => Some(site.pair("output_shape", None)?),
+        _ if matches!(mode, AutoPad::SameUpper | AutoPad::SameLower) => Some(same),
+        _ => None,
+    };
+    let Some(wanted) = wanted else {
+        let pads @ [top, left, bottom, right] = match mode {
+            AutoPad::Explicit => site.pads()?,
+            _ => [0; 4],
+        };
+        let rows = (full[0] + extra[0]).checked_sub(top + bottom);
+        let columns = (full[1] + extra[1]).checked_sub(left + right);
+        return match (rows, columns) {
+            (Some(rows), Some(columns)) => Ok((pads, [rows, columns])),
+            _ => invalid!("pads {pads:?} leave nothing of the output"),
+        };
+    };
+    let mut pads = [0; 4];
+    for axis in 0..2 {
+        // What is too much is cropped at both ends; what is missing is output padding. The
+        // specification gives the odd one to the end for SAME_UPPER, else to the start.
+        let total = (full[axis] + extra[axis]).saturating_sub(wanted[axis]);
+        let [small, large] = [total / 2, total - total / 2];
+        let is_upper = mode == AutoPad::SameUpper;
+        [pads[axis], pads[axis + 2]] = if is_upper {
+            [small, large]
+        } else {
+            [large, small]
+        };
+    }
+    Ok((pads, wanted))
 }
 
 fn pool(builder: &mut Builder, site: &Site<'_>) -> Result<Operand, Problem> {
@@ -227,6 +234,9 @@ fn pool(builder: &mut Builder, site: &Site<'_>) -> Result<Operand, Problem> {
         count(width, 1, [left, right])?,
     ];
     let is_max = site.operator() == "MaxPool";
+    if !is_max && dilations != [1, 1] {
+        return unsupported!("the windows of an average are dilated");
+    }
     let count_include_pad = !is_max && site.flag("count_include_pad")?;
     let pool = Pool {
         kernel,

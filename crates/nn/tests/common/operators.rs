@@ -1,0 +1,158 @@
+//! The operator cases of `tests/data/operators.npz` and the forms that are refused.
+
+use super::{Archive, Execute, numbers};
+use std::path::Path;
+use summit_nn::graph::Tensor;
+use summit_nn::onnx::{LoadOptions, load_bytes};
+
+/// One small model.
+pub struct Case {
+    /// Name of ONNX's node test, or of the form and its opset.
+    pub name: String,
+    /// The file.
+    pub model: Vec<u8>,
+    /// `[1, ...]`
+    pub input: Tensor,
+    /// The scores.
+    pub expected: Vec<f32>,
+}
+
+/// What became of a case.
+pub enum Outcome {
+    /// Largest difference over the largest expected magnitude (at least 1).
+    Difference(f64),
+    /// The reader refuses the model.
+    Refused(String),
+    /// The executor fails or hands out something else.
+    Broken(String),
+}
+
+/// All cases.
+pub fn cases() -> Vec<Case> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/operators.npz");
+    let mut archive = Archive::open(&path);
+    let models = archive.bytes("models");
+    let inputs = archive.floats("inputs");
+    let expected = archive.floats("expected");
+    let range = |value: &serde_json::Value| {
+        let bound = |end: usize| usize::try_from(value[end].as_u64().unwrap()).unwrap();
+        bound(0)..bound(1)
+    };
+    let index: Vec<serde_json::Value> = serde_json::from_slice(&archive.bytes("index")).unwrap();
+    let case = |entry: &serde_json::Value| Case {
+        name: entry["name"].as_str().unwrap().to_owned(),
+        model: models[range(&entry["model"])].to_vec(),
+        input: Tensor {
+            shape: numbers(&entry["input_shape"])
+                .iter()
+                .map(|&x| x as usize)
+                .collect(),
+            data: inputs[range(&entry["input"])].into(),
+        },
+        expected: expected[range(&entry["expected"])].to_vec(),
+    };
+    index.iter().map(case).collect()
+}
+
+/// Loads and runs one case.
+pub fn run(case: &Case, execute: Execute<'_>) -> Outcome {
+    let model = match load_bytes(case.model.clone().into(), None, &LoadOptions::default()) {
+        Ok(model) => model,
+        Err(error) => return Outcome::Refused(error.to_string()),
+    };
+    let values = match execute(&model.graph, &case.input) {
+        Ok(values) => values,
+        Err(error) => return Outcome::Broken(error),
+    };
+    // A final softmax is the file's output; the graph's output are the scores before it.
+    let output = match model.output_is_probability {
+        true => model.value_named(&model.output_name).unwrap(),
+        false => model.graph.output,
+    };
+    let Some(found) = values.get(&model.graph.values[output.index()].name) else {
+        return Outcome::Broken("the output is missing".to_owned());
+    };
+    if found.data.len() != case.expected.len() {
+        let (found, expected) = (found.data.len(), case.expected.len());
+        return Outcome::Broken(format!("{found} scores instead of {expected}"));
+    }
+    let magnitude = |largest: f64, x: &f32| largest.max(f64::from(x.abs()));
+    let scale = case.expected.iter().fold(1.0f64, magnitude);
+    let mut largest = 0.0f64;
+    for (a, b) in found.data.iter().zip(&case.expected) {
+        let difference = (f64::from(*a) - f64::from(*b)).abs();
+        largest = if difference.is_nan() {
+            f64::INFINITY
+        } else {
+            largest.max(difference)
+        };
+    }
+    Outcome::Difference(largest / scale)
+}
+
+/// Cases that must be refused: part of the name, part of the reason.
+pub const REFUSED: [(&str, &str); 33] = [
+    ("averagepool_1d", "instead of [N, C, H, W]"),
+    ("averagepool_3d", "instead of [N, C, H, W]"),
+    (
+        "averagepool_2d_dilations",
+        "windows of an average are dilated",
+    ),
+    ("maxpool_1d", "instead of [N, C, H, W]"),
+    ("maxpool_3d", "instead of [N, C, H, W]"),
+    ("maxpool_with_argmax", "output Indices is used"),
+    ("convtranspose_1d", "instead of [N, C, H, W]"),
+    ("convtranspose_3d", "instead of [N, C, H, W]"),
+    ("training_mode", "training mode"),
+    ("dropout_default_mask", "output mask is used"),
+    ("test_ceil", "depends on the image"),
+    ("test_floor", "depends on the image"),
+    ("test_round", "depends on the image"),
+    ("test_sign", "depends on the image"),
+    ("test_greater", "a comparison depends on the image"),
+    ("test_less", "a comparison depends on the image"),
+    ("test_mod_mixed_sign_float", ""),
+    ("test_mod_float", ""),
+    ("test_edge_pad", "constants that are no floats"),
+    ("test_reflect_pad", "constants that are no floats"),
+    ("test_wrap_pad", "\"wrap\""),
+    ("test_pow_types_int64_float32", "integers meets image data"),
+    ("test_pow_types_int32_float32", "integers meets image data"),
+    ("bool_inputs", "constants that are no floats"),
+    ("empty_set", ""),
+    ("reduce_prod", "a product is taken of image data"),
+    ("scales_cubic", ""),
+    ("sizes_cubic", ""),
+    ("linear_antialias", "filtered before it shrinks"),
+    ("tf_crop_and_resize", "tf_crop_and_resize"),
+    ("not_larger", "aspect ratio"),
+    ("not_smaller", "aspect ratio"),
+    ("half_pixel_symmetric", "half_pixel_symmetric"),
+];
+
+/// Runs all cases; a line for each that is wrong: a difference above `tolerance` (relative to the
+/// largest expected magnitude), a model refused that should run, one that runs but should not.
+pub fn check(execute: Execute<'_>, tolerance: f64) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut used = [false; REFUSED.len()];
+    for case in cases() {
+        let outcome = run(&case, execute);
+        let entry = REFUSED
+            .iter()
+            .position(|(name, _)| case.name.contains(name));
+        let line = match (outcome, entry) {
+            (Outcome::Difference(difference), _) if difference <= tolerance => None,
+            (Outcome::Difference(difference), _) => Some(format!("difference {difference:.2e}")),
+            (Outcome::Broken(reason), _) => Some(reason),
+            (Outcome::Refused(reason), Some(entry)) if reason.contains(REFUSED[entry].1) => {
+                used[entry] = true;
+                None
+            }
+            (Outcome::Refused(reason), _) => Some(format!("refused: {reason}")),
+        };
+        wrong.extend(line.map(|line| format!("{}: {line}", case.name)));
+    }
+    let unused = REFUSED.iter().zip(used).filter(|(_, used)| !used);
+    wrong.extend(unused.map(|((name, _), _)| format!("nothing was refused for {name:?}")));
+    wrong
+}
