@@ -1,6 +1,8 @@
 //! Runs of every schema version stay readable: `tests/data/run-v<version>` was written by the first
 //! program of that version and is never written again.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
+
 mod common;
 
 use common::{shard, spec, write_run};

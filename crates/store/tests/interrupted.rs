@@ -1,5 +1,7 @@
 //! A writer that is killed, or runs out of space, at any moment.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
+
 mod common;
 
 use common::{assert_same, mix, shard, spec, write_run};

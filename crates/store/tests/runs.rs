@@ -1,5 +1,7 @@
 //! A run from the outside: written, split, resumed, read, combined.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests fail by panicking.
+
 mod common;
 
 use common::{CHANNELS, CLASSES, assert_same, contents, shard, spec, write_run};

@@ -1,7 +1,7 @@
 //! Synthetic runs: every value follows from the image id, so that any split of the images gives the
 //! same tables, and a plain in-memory computation says what they must be.
 
-#![allow(dead_code)] // Each test binary uses a part.
+#![allow(dead_code, clippy::unwrap_used)] // Each test binary uses a part.
 
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -94,7 +94,7 @@ fn is_skipped(number: u32) -> bool {
 }
 
 fn label(number: u32) -> Option<ClassId> {
-    (pick(number, 2, 7) != 0).then(|| ClassId(number / 40 % CLASSES))
+    (pick(number, 2, 7) != 0).then_some(ClassId(number / 40 % CLASSES))
 }
 
 fn record(image: u32, number: u32) -> ImageRecord {
