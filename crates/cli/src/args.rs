@@ -144,7 +144,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
     /// Top channels of an image: descending until their share of the layer reaches this.
-    #[arg(long, default_value_t = 0.03, value_name = "SHARE", conflicts_with = "top_k")]
+    #[arg(
+        long,
+        default_value_t = 0.03,
+        value_name = "SHARE",
+        conflicts_with = "top_k"
+    )]
     pub mass: f64,
     /// Top channels of an image: this many.
     #[arg(long, value_name = "K")]
@@ -227,7 +232,10 @@ fn triple<T: std::str::FromStr + Copy>(text: &str) -> Result<[T; 3], String> {
     let parts: Vec<T> = text
         .split([',', ' ', 'x'])
         .filter(|part| !part.is_empty())
-        .map(|part| part.parse().map_err(|_| format!("`{part}` is not a number")))
+        .map(|part| {
+            part.parse()
+                .map_err(|_| format!("`{part}` is not a number"))
+        })
         .collect::<Result<_, _>>()?;
     match parts.as_slice() {
         [one] => Ok([*one; 3]),

@@ -53,7 +53,11 @@ pub fn sha256(path: &Path) -> Result<String> {
             }
             hash.update(&buffer[..count]);
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hash
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
     };
     read().with_context(|| format!("cannot read the model: {}", path.display()))
 }
@@ -115,10 +119,16 @@ pub fn preprocessing(model: &Model, args: &PreprocessingArgs) -> Result<Preproce
         Some(ResizeArg::Squash) => preprocessing.resize = Resize::Squash,
         Some(ResizeArg::None) => preprocessing.resize = Resize::None,
         Some(ResizeArg::Crop) => {
-            preprocessing.resize = Resize::ShortSideCrop { short, keep_exact: true };
+            preprocessing.resize = Resize::ShortSideCrop {
+                short,
+                keep_exact: true,
+            };
         }
         None if args.short_side.is_some() => {
-            preprocessing.resize = Resize::ShortSideCrop { short, keep_exact: true };
+            preprocessing.resize = Resize::ShortSideCrop {
+                short,
+                keep_exact: true,
+            };
         }
         None => {}
     }
@@ -150,8 +160,11 @@ pub fn images(model: &Model, model_path: &Path, args: &ImageArgs) -> Result<Labe
             discovery.found
         }
     };
-    let matched =
-        match_folders(&list.folders, labels.as_ref().map(|(_, labels)| labels), outputs);
+    let matched = match_folders(
+        &list.folders,
+        labels.as_ref().map(|(_, labels)| labels),
+        outputs,
+    );
     for warning in &matched.warnings {
         message::warning(warning);
     }
@@ -166,10 +179,14 @@ pub fn images(model: &Model, model_path: &Path, args: &ImageArgs) -> Result<Labe
         } else {
             matched.to_string()
         },
-        labels.as_ref().map_or(String::new(), |(path, _)| format!(" ({})", path.display())),
+        labels
+            .as_ref()
+            .map_or(String::new(), |(path, _)| format!(" ({})", path.display())),
     ));
-    let names = labels
-        .map_or_else(|| Labels::from_folders(&folders, outputs), |(_, labels)| labels);
+    let names = labels.map_or_else(
+        || Labels::from_folders(&folders, outputs),
+        |(_, labels)| labels,
+    );
     let classes = names
         .classes
         .into_iter()
@@ -184,9 +201,17 @@ pub fn images(model: &Model, model_path: &Path, args: &ImageArgs) -> Result<Labe
     let labels = list
         .items
         .iter()
-        .map(|item| item.folder.as_ref().and_then(|folder| folders.get(folder).copied()))
+        .map(|item| {
+            item.folder
+                .as_ref()
+                .and_then(|folder| folders.get(folder).copied())
+        })
         .collect();
-    Ok(LabelledImages { source, labels, classes })
+    Ok(LabelledImages {
+        source,
+        labels,
+        classes,
+    })
 }
 
 /// The class a user means: by external id, number, name or synonym.
@@ -194,10 +219,17 @@ pub fn find_class(classes: &[ClassEntry], text: &str) -> Result<ClassId> {
     let plain = |name: &str| name.to_lowercase().replace(['_', '-'], " ");
     let wanted = plain(text);
     let exact = classes.iter().find(|class| class.external_id == text);
-    let numbered = || text.parse::<u32>().ok().and_then(|n| classes.iter().find(|c| c.class.0 == n));
+    let numbered = || {
+        text.parse::<u32>()
+            .ok()
+            .and_then(|n| classes.iter().find(|c| c.class.0 == n))
+    };
     let named = || classes.iter().find(|class| plain(&class.name) == wanted);
-    let synonym =
-        || classes.iter().find(|class| class.synonyms.iter().any(|name| plain(name) == wanted));
+    let synonym = || {
+        classes
+            .iter()
+            .find(|class| class.synonyms.iter().any(|name| plain(name) == wanted))
+    };
     if let Some(class) = exact.or_else(numbered).or_else(named).or_else(synonym) {
         return Ok(class.class);
     }
@@ -208,7 +240,13 @@ pub fn find_class(classes: &[ClassEntry], text: &str) -> Result<ClassId> {
         .map(|class| format!("{} ({})", class.name, class.external_id))
         .collect();
     if similar.is_empty() {
-        bail!("there is no class \"{text}\" among the {} classes of this run", classes.len());
+        bail!(
+            "there is no class \"{text}\" among the {} classes of this run",
+            classes.len()
+        );
     }
-    bail!("there is no class \"{text}\"; did you mean {}?", similar.join(", "));
+    bail!(
+        "there is no class \"{text}\"; did you mean {}?",
+        similar.join(", ")
+    );
 }

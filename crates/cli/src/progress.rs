@@ -14,7 +14,11 @@ pub fn show(progress: &Progress, before: u32, total: u32, finished: &AtomicBool)
     let terminal = std::io::stderr().is_terminal();
     let bar = ProgressBar::with_draw_target(
         Some(u64::from(total)),
-        if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
+        if terminal {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        },
     );
     let template = "{prefix} {bar:30} {pos}/{len} images, {msg}, {eta} left";
     if let Ok(style) = ProgressStyle::with_template(template) {

@@ -26,7 +26,13 @@ pub struct Candidate {
 
 impl Candidate {
     fn new(name: &str, preprocessing: Preprocessing) -> Self {
-        Self { name: name.to_owned(), preprocessing, images: 0, top1: 0, top5: 0 }
+        Self {
+            name: name.to_owned(),
+            preprocessing,
+            images: 0,
+            top1: 0,
+            top5: 0,
+        }
     }
 
     /// Share of the images whose first class was right.
@@ -53,7 +59,13 @@ pub fn candidates(configured: &Preprocessing, input: InputShape) -> Vec<Candidat
         ColorOrder::Bgr => ColorOrder::Rgb,
         ColorOrder::Grey => ColorOrder::Grey,
     };
-    push("as configured, red and blue swapped", Preprocessing { color: swapped, ..configured.clone() });
+    push(
+        "as configured, red and blue swapped",
+        Preprocessing {
+            color: swapped,
+            ..configured.clone()
+        },
+    );
     all
 }
 
@@ -68,7 +80,9 @@ fn spread(images: &LabelledImages, count: usize) -> Vec<(&ImageItem, ClassId)> {
         .filter_map(|(item, label)| Some((item, (*label)?)))
         .collect();
     let count = count.min(labelled.len());
-    (0..count).map(|k| labelled[k * labelled.len() / count]).collect()
+    (0..count)
+        .map(|k| labelled[k * labelled.len() / count])
+        .collect()
 }
 
 /// Measures every candidate on the same sample. Images that cannot be read are left out.
@@ -97,7 +111,9 @@ pub fn measure(
                         if preprocessing.apply(&image, &mut pixels).is_err() {
                             continue;
                         }
-                        let Ok(logits) = session.run(&pixels, &mut |_, _| {}) else { continue };
+                        let Ok(logits) = session.run(&pixels, &mut |_, _| {}) else {
+                            continue;
+                        };
                         let top = Prediction::new(&logits, Some(label)).top_classes;
                         let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
                         total[index][0] += 1;

@@ -17,8 +17,10 @@ fn actual() -> BTreeMap<String, BTreeSet<String>> {
         .unwrap();
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
-    let names: BTreeSet<String> =
-        packages.iter().map(|package| package["name"].as_str().unwrap().to_owned()).collect();
+    let names: BTreeSet<String> = packages
+        .iter()
+        .map(|package| package["name"].as_str().unwrap().to_owned())
+        .collect();
     let dependencies = |package: &serde_json::Value| {
         let all = package["dependencies"].as_array().unwrap().iter();
         all.filter(|dependency| dependency["kind"].is_null())
@@ -28,7 +30,12 @@ fn actual() -> BTreeMap<String, BTreeSet<String>> {
     };
     packages
         .iter()
-        .map(|package| (package["name"].as_str().unwrap().to_owned(), dependencies(package)))
+        .map(|package| {
+            (
+                package["name"].as_str().unwrap().to_owned(),
+                dependencies(package),
+            )
+        })
         .collect()
 }
 

@@ -47,7 +47,9 @@ fn cases() -> Vec<Case> {
         println!("skipped: ../shared absent");
         return Vec::new();
     }
-    CASES.map(|name| Case::load(name, shared.join("golden").join(name))).into()
+    CASES
+        .map(|name| Case::load(name, shared.join("golden").join(name)))
+        .into()
 }
 
 impl Case {
@@ -55,7 +57,11 @@ impl Case {
         let model = onnx::load(&folder.join("model.onnx"), &LoadOptions::default()).unwrap();
         let layers = find_layers(&model.graph);
         let blocks = find_blocks(&model.graph, &layers);
-        let input = InputShape { channels: 3, height: 32, width: 32 };
+        let input = InputShape {
+            channels: 3,
+            height: 32,
+            width: 32,
+        };
         let mut preprocessing = from_metadata(&model.metadata, input).preprocessing;
         preprocessing.resize = Resize::None;
         let source = ImageFolder::scan(&folder.join("images"), &ScanOptions::default()).unwrap();
@@ -66,14 +72,27 @@ impl Case {
             .iter()
             .map(|item| {
                 let mut pixels = vec![0.0; preprocessing.output_len()];
-                load_and_preprocess(&source, item, &DecodeLimits::default(), &preprocessing, &mut pixels)
-                    .unwrap();
+                load_and_preprocess(
+                    &source,
+                    item,
+                    &DecodeLimits::default(),
+                    &preprocessing,
+                    &mut pixels,
+                )
+                .unwrap();
                 let folder = item.folder.as_ref().unwrap();
                 let class = folders.iter().position(|known| known == folder).unwrap();
                 (item.path.clone(), ClassId::from_index(class), pixels)
             })
             .collect();
-        Self { name, folder, model, layers, blocks, images }
+        Self {
+            name,
+            folder,
+            model,
+            layers,
+            blocks,
+            images,
+        }
     }
 
     fn json(&self, file: &str) -> Value {
@@ -83,7 +102,12 @@ impl Case {
 
     fn array<T: npyz::Deserialize>(&self, file: &str, key: &str) -> Vec<T> {
         let mut archive = NpzArchive::open(self.folder.join("expected").join(file)).unwrap();
-        archive.by_name(key).unwrap().unwrap_or_else(|| panic!("{file}: {key}")).into_vec().unwrap()
+        archive
+            .by_name(key)
+            .unwrap()
+            .unwrap_or_else(|| panic!("{file}: {key}"))
+            .into_vec()
+            .unwrap()
     }
 
     fn summaries(&self, options: PassOptions) -> (Arc<Pass>, Vec<ImageSummary>) {
@@ -147,11 +171,19 @@ impl Case {
 }
 
 fn mass(share: f64) -> PassOptions {
-    PassOptions { rule: TopRule::Mass(share), ..PassOptions::default() }
+    PassOptions {
+        rule: TopRule::Mass(share),
+        ..PassOptions::default()
+    }
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|number| number.as_f64().unwrap())
+        .collect()
 }
 
 #[test]
@@ -164,7 +196,12 @@ fn layers_and_cuts() {
             .iter()
             .map(|layer| {
                 let number = |key: &str| layer[key].as_u64().unwrap();
-                (layer["tensor"].as_str().unwrap().into(), number("C"), number("H"), number("W"))
+                (
+                    layer["tensor"].as_str().unwrap().into(),
+                    number("C"),
+                    number("H"),
+                    number("W"),
+                )
             })
             .collect();
         let found: Vec<(String, u64, u64, u64)> = case
@@ -172,7 +209,12 @@ fn layers_and_cuts() {
             .iter()
             .map(|layer| {
                 let info = &layer.info;
-                (info.name.clone(), info.channels.into(), info.height.into(), info.width.into())
+                (
+                    info.name.clone(),
+                    info.channels.into(),
+                    info.height.into(),
+                    info.width.into(),
+                )
             })
             .collect();
         assert_eq!(found, wanted, "{}", case.name);
@@ -196,17 +238,33 @@ fn predictions() {
     for case in cases() {
         let (_, summaries) = case.summaries(PassOptions::default());
         let expected = case.json("predictions.json");
-        for (index, (summary, expected)) in
-            summaries.iter().zip(expected.as_array().unwrap()).enumerate()
+        for (index, (summary, expected)) in summaries
+            .iter()
+            .zip(expected.as_array().unwrap())
+            .enumerate()
         {
             for (found, wanted) in summary.logits.iter().zip(numbers(&expected["logits"])) {
-                assert!((f64::from(*found) - wanted).abs() < 2e-5, "{} {index}", case.name);
+                assert!(
+                    (f64::from(*found) - wanted).abs() < 2e-5,
+                    "{} {index}",
+                    case.name
+                );
             }
             let prediction = &summary.prediction;
-            assert_eq!(u64::from(prediction.top_classes[0].0), expected["pred"].as_u64().unwrap());
-            assert_eq!(u64::from(prediction.runner_up.0), expected["runner_up_of_label"].as_u64().unwrap());
+            assert_eq!(
+                u64::from(prediction.top_classes[0].0),
+                expected["pred"].as_u64().unwrap()
+            );
+            assert_eq!(
+                u64::from(prediction.runner_up.0),
+                expected["runner_up_of_label"].as_u64().unwrap()
+            );
             let margin = expected["z_label"].as_f64().unwrap();
-            assert!((f64::from(prediction.margin) - margin).abs() < 2e-5, "{} {index}", case.name);
+            assert!(
+                (f64::from(prediction.margin) - margin).abs() < 2e-5,
+                "{} {index}",
+                case.name
+            );
         }
     }
 }
@@ -223,10 +281,16 @@ fn channel_maxima_and_positions() {
             let columns: Vec<i32> = case.array("channels.npz", &format!("{name}.col"));
             let gaps: Vec<f32> = case.array("channels.npz", &format!("{name}.gap"));
             for (image, summary) in summaries.iter().enumerate() {
-                for (channel, &(value, row, column)) in summary.layers[index].maxima.iter().enumerate() {
+                for (channel, &(value, row, column)) in
+                    summary.layers[index].maxima.iter().enumerate()
+                {
                     let at = image * channels + channel;
                     let found = f64::from(value.max(0.0));
-                    assert!((found - values[at]).abs() < 2e-5, "{} {name} {image} {channel}", case.name);
+                    assert!(
+                        (found - values[at]).abs() < 2e-5,
+                        "{} {name} {image} {channel}",
+                        case.name
+                    );
                     // A gap of exactly 0 is a tie that the first position wins; a tiny one is
                     // decided by rounding.
                     if gaps[at] == 0.0 || gaps[at] > 2e-5 {
@@ -254,7 +318,11 @@ fn activation_aggregation() {
             ("top5", TopRule::TopK(5)),
         ];
         for (rule_name, rule) in rules {
-            let options = PassOptions { rule, influence: false, ..PassOptions::default() };
+            let options = PassOptions {
+                rule,
+                influence: false,
+                ..PassOptions::default()
+            };
             let tables = case.tables(options);
             for (index, layer) in case.layers.iter().enumerate() {
                 let name = layer.info.name.as_str();
@@ -308,10 +376,12 @@ fn excluded_channels() {
                 .layers
                 .iter()
                 .flat_map(|layer| {
-                    let channels = expected[layer.info.name.as_str()]["excluded"].as_array().unwrap();
-                    channels.iter().map(|channel| {
-                        (layer.info.id, ChannelId(channel.as_u64().unwrap() as u32))
-                    })
+                    let channels = expected[layer.info.name.as_str()]["excluded"]
+                        .as_array()
+                        .unwrap();
+                    channels
+                        .iter()
+                        .map(|channel| (layer.info.id, ChannelId(channel.as_u64().unwrap() as u32)))
                 })
                 .collect(),
             influence: false,
@@ -331,7 +401,12 @@ fn excluded_channels() {
             let entry = &expected[layer.info.name.as_str()]["mass0.03"];
             let wanted: Vec<Vec<u32>> = serde_json::from_value(entry.clone()).unwrap();
             for group in 0..4 {
-                assert_eq!(counts.group(GroupId(group)), wanted[group as usize], "{}", case.name);
+                assert_eq!(
+                    counts.group(GroupId(group)),
+                    wanted[group as usize],
+                    "{}",
+                    case.name
+                );
             }
         }
     }
@@ -341,13 +416,19 @@ fn excluded_channels() {
 fn conv_max_values() {
     for case in cases() {
         let observed = case.blocks.convs.iter().map(|conv| conv.reads).collect();
-        let options = CompileOptions { observed, ..CompileOptions::default() };
+        let options = CompileOptions {
+            observed,
+            ..CompileOptions::default()
+        };
         let network = Network::compile(&case.model.graph, &options).unwrap();
         let mut session = network.session();
         for conv in &case.blocks.convs {
             let expected: Vec<f32> = case.array("conv_max_L.npz", &conv.info.name);
-            let scale = expected.iter().fold(0.0f32, |max, value| max.max(value.abs()));
-            let kernel = ConvMax::new(&case.model.graph, conv.node, None, Flattened::PLAIN).unwrap();
+            let scale = expected
+                .iter()
+                .fold(0.0f32, |max, value| max.max(value.abs()));
+            let kernel =
+                ConvMax::new(&case.model.graph, conv.node, None, Flattened::PLAIN).unwrap();
             let per_image = expected.len() / case.images.len();
             for (index, (_, _, pixels)) in case.images.iter().enumerate() {
                 let mut found = Vec::new();
@@ -359,9 +440,20 @@ fn conv_max_values() {
                     })
                     .unwrap();
                 let wanted = &expected[index * per_image..(index + 1) * per_image];
-                assert_eq!(found.len(), wanted.len(), "{} {}", case.name, conv.info.name);
+                assert_eq!(
+                    found.len(),
+                    wanted.len(),
+                    "{} {}",
+                    case.name,
+                    conv.info.name
+                );
                 for (a, b) in found.iter().zip(wanted) {
-                    assert!((a - b).abs() <= 1e-5 * scale, "{} {}: {a} {b}", case.name, conv.info.name);
+                    assert!(
+                        (a - b).abs() <= 1e-5 * scale,
+                        "{} {}: {a} {b}",
+                        case.name,
+                        conv.info.name
+                    );
                 }
             }
         }
@@ -383,7 +475,11 @@ fn conv_max_counts() {
                     let matrix = &counts[conv.id.index()][group as usize];
                     for output in 0..conv.outputs {
                         for (input, count) in matrix.row_entries(output) {
-                            let at = if conv.depthwise { output } else { output * conv.inputs + input };
+                            let at = if conv.depthwise {
+                                output
+                            } else {
+                                output * conv.inputs + input
+                            };
                             found[at as usize] = count;
                         }
                     }
@@ -411,7 +507,9 @@ fn bridged_weights() {
                     let images = tables
                         .images
                         .iter()
-                        .filter(|record| group_of_image(grouping, 4, record) == Some(GroupId(group)))
+                        .filter(|record| {
+                            group_of_image(grouping, 4, record) == Some(GroupId(group))
+                        })
                         .count() as u32;
                     let bridged = plan
                         .bridge(|conv| counts[conv.index()].get(group as usize), images)
@@ -450,7 +548,11 @@ fn graph_equals(case: &Case, tables: &ShardTables, counts: &[Vec<Csr>], wanted: 
     let group = wanted["group"].as_u64().unwrap() as u32;
     let info = &case.blocks.info;
     let label = |record: &ImageRecord| record.label.unwrap().0;
-    let images = tables.images.iter().filter(|record| label(record) == group).count() as u32;
+    let images = tables
+        .images
+        .iter()
+        .filter(|record| label(record) == group)
+        .count() as u32;
     let rows: Vec<Vec<u32>> = info
         .layers
         .iter()
@@ -472,7 +574,9 @@ fn graph_equals(case: &Case, tables: &ShardTables, counts: &[Vec<Csr>], wanted: 
         .iter()
         .map(|block| {
             let plan = BridgePlan::new(block, &info.convs).unwrap();
-            plan.bridge(|conv| counts[conv.index()].get(group as usize), images).unwrap().kept
+            plan.bridge(|conv| counts[conv.index()].get(group as usize), images)
+                .unwrap()
+                .kept
         })
         .collect();
     let logits = links.pop().unwrap();
@@ -488,7 +592,10 @@ fn graph_equals(case: &Case, tables: &ShardTables, counts: &[Vec<Csr>], wanted: 
         name: "group",
         images,
         counts: &rows,
-        targets: &[TargetClass { class: ClassId(group), name: "group".into() }],
+        targets: &[TargetClass {
+            class: ClassId(group),
+            name: "group".into(),
+        }],
     };
     let graph = conv_max_graph(&tables, &links, &logits, &parameters).unwrap();
     let at = format!("{} group {group} {}", case.name, wanted["start_threshold"]);
@@ -499,11 +606,18 @@ fn graph_equals(case: &Case, tables: &ShardTables, counts: &[Vec<Csr>], wanted: 
     );
     for layer in &graph.layers {
         let threshold = wanted["thresholds"][layer.name.as_str()].as_f64().unwrap();
-        assert!((layer.threshold - threshold).abs() < 1e-9, "{at} {}", layer.name);
+        assert!(
+            (layer.threshold - threshold).abs() < 1e-9,
+            "{at} {}",
+            layer.name
+        );
     }
     let name = |node: u32| {
         let node = &graph.nodes[node as usize];
-        (graph.layers[node.layer as usize].name.clone(), u64::from(node.channel.0))
+        (
+            graph.layers[node.layer as usize].name.clone(),
+            u64::from(node.channel.0),
+        )
     };
     let found: Vec<(String, u64)> = (0..graph.nodes.len() as u32)
         .filter(|&node| !graph.nodes[node as usize].added_for_logit)
@@ -513,7 +627,12 @@ fn graph_equals(case: &Case, tables: &ShardTables, counts: &[Vec<Csr>], wanted: 
         .as_array()
         .unwrap()
         .iter()
-        .map(|node| (node["layer"].as_str().unwrap().to_owned(), node["channel"].as_u64().unwrap()))
+        .map(|node| {
+            (
+                node["layer"].as_str().unwrap().to_owned(),
+                node["channel"].as_u64().unwrap(),
+            )
+        })
         .collect();
     let sorted = |mut list: Vec<(String, u64)>| {
         list.sort();
@@ -526,7 +645,13 @@ fn graph_equals(case: &Case, tables: &ShardTables, counts: &[Vec<Csr>], wanted: 
         .edges
         .iter()
         .filter(|edge| selected(edge.to))
-        .map(|edge| (name(edge.from), name(edge.to), u64::from(edge.influence.unwrap())))
+        .map(|edge| {
+            (
+                name(edge.from),
+                name(edge.to),
+                u64::from(edge.influence.unwrap()),
+            )
+        })
         .collect();
     let mut edges: Vec<_> = wanted["edges"]
         .as_array()
@@ -534,10 +659,17 @@ fn graph_equals(case: &Case, tables: &ShardTables, counts: &[Vec<Csr>], wanted: 
         .iter()
         .map(|edge| {
             let end = |layer: &str, channel: &str| {
-                (edge[layer].as_str().unwrap().to_owned(), edge[channel].as_u64().unwrap())
+                (
+                    edge[layer].as_str().unwrap().to_owned(),
+                    edge[channel].as_u64().unwrap(),
+                )
             };
             let influence = edge["influence"].as_u64().unwrap();
-            (end("prev_layer", "prev_channel"), end("layer", "channel"), influence)
+            (
+                end("prev_layer", "prev_channel"),
+                end("layer", "channel"),
+                influence,
+            )
         })
         .collect();
     found.sort();

@@ -109,11 +109,12 @@ impl Pairs {
         match self {
             Self::Events(mut events) => {
                 events.sort_unstable();
-                events.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as u32)).collect()
+                events
+                    .chunk_by(|a, b| a == b)
+                    .map(|run| (run[0], run.len() as u32))
+                    .collect()
             }
-            Self::Matrix(matrix) => {
-                (0..).zip(matrix).filter(|&(_, count)| count > 0).collect()
-            }
+            Self::Matrix(matrix) => (0..).zip(matrix).filter(|&(_, count)| count > 0).collect(),
         }
     }
 }
@@ -148,17 +149,37 @@ impl Accumulator {
         self.images.push(record);
         for (sums, layer) in self.layers.iter_mut().zip(&summary.layers) {
             for &(channel, share) in &layer.top {
-                let Some(&(value, row, column)) = layer.maxima.get(channel.index()) else { continue };
-                sums.top.push(TopChannel { image, channel, value, share, row, column });
+                let Some(&(value, row, column)) = layer.maxima.get(channel.index()) else {
+                    continue;
+                };
+                sums.top.push(TopChannel {
+                    image,
+                    channel,
+                    value,
+                    share,
+                    row,
+                    column,
+                });
             }
             for (channel, &(value, row, column)) in layer.maxima.iter().enumerate() {
                 sums.histograms[channel * HISTOGRAM_BINS + histogram_bin(value)] += 1;
-                insert(&mut sums.examples[channel], Example { value, image, row, column });
+                insert(
+                    &mut sums.examples[channel],
+                    Example {
+                        value,
+                        image,
+                        row,
+                        column,
+                    },
+                );
             }
         }
         for (sums, keys) in self.convs.iter_mut().zip(&summary.influence) {
             if !keys.is_empty() {
-                let pairs = sums.cells.entry(cell).or_insert_with(|| Pairs::Events(Vec::new()));
+                let pairs = sums
+                    .cells
+                    .entry(cell)
+                    .or_insert_with(|| Pairs::Events(Vec::new()));
                 pairs.add(keys, sums.pairs);
             }
         }
@@ -179,7 +200,10 @@ impl Accumulator {
             .iter()
             .map(|record| {
                 let prediction = record.top_classes.first().map_or(u32::MAX, |class| class.0);
-                (record.image, (record.label.map_or(u32::MAX, |class| class.0), prediction))
+                (
+                    record.image,
+                    (record.label.map_or(u32::MAX, |class| class.0), prediction),
+                )
             })
             .collect();
         let mut tables = ShardTables {
@@ -198,17 +222,23 @@ impl Accumulator {
                 .cells
                 .into_iter()
                 .flat_map(|((label, prediction), pairs)| {
-                    pairs.into_counts().into_iter().map(move |(key, count)| InfluenceEntry {
-                        label,
-                        prediction,
-                        output: key / sums.inputs,
-                        input: key % sums.inputs,
-                        count,
-                    })
+                    pairs
+                        .into_counts()
+                        .into_iter()
+                        .map(move |(key, count)| InfluenceEntry {
+                            label,
+                            prediction,
+                            output: key / sums.inputs,
+                            input: key % sums.inputs,
+                            count,
+                        })
                 })
                 .collect();
             if !entries.is_empty() {
-                tables.influence.push(ConvMaxCounts { conv: ConvId::from_index(index), entries });
+                tables.influence.push(ConvMaxCounts {
+                    conv: ConvId::from_index(index),
+                    entries,
+                });
             }
         }
         tables
@@ -236,7 +266,9 @@ impl LayerSums {
         LayerTables {
             top_channels: self.top,
             examples,
-            histograms: histograms.map(|(channel, bins)| (channel, bins.to_vec())).collect(),
+            histograms: histograms
+                .map(|(channel, bins)| (channel, bins.to_vec()))
+                .collect(),
         }
     }
 }
@@ -263,7 +295,11 @@ fn activations(top: &[TopChannel], cells: &BTreeMap<ImageId, Cell>) -> Vec<Activ
 /// Keeps the list at the 10 best by (value descending, image ascending).
 fn insert(list: &mut Vec<Example>, example: Example) {
     let goes_before = |other: &Example| {
-        example.value.total_cmp(&other.value).then(other.image.cmp(&example.image)).is_gt()
+        example
+            .value
+            .total_cmp(&other.value)
+            .then(other.image.cmp(&example.image))
+            .is_gt()
     };
     if list.len() == EXAMPLES && !list.last().is_some_and(goes_before) {
         return;

@@ -95,8 +95,10 @@ impl Pass {
         if layers.is_empty() {
             return Err(PassError::NoLayers);
         }
-        let mut excluded: Vec<Vec<bool>> =
-            layers.iter().map(|layer| vec![false; layer.info.channels as usize]).collect();
+        let mut excluded: Vec<Vec<bool>> = layers
+            .iter()
+            .map(|layer| vec![false; layer.info.channels as usize])
+            .collect();
         for &(layer, channel) in &options.excluded {
             let channels = excluded.get_mut(layer.index());
             let count = channels.as_ref().map_or(0, |channels| channels.len());
@@ -121,19 +123,32 @@ impl Pass {
                 let kernel =
                     ConvMax::new(graph, conv.node, conv.output_scale.as_deref(), flattened)
                         .ok_or_else(|| PassError::Weights(conv.info.name.clone()))?;
-                convs.entry(conv.reads).or_default().push(ConvTap { index, kernel });
+                convs
+                    .entry(conv.reads)
+                    .or_default()
+                    .push(ConvTap { index, kernel });
             }
         }
-        let mut observed: Vec<ValueId> =
-            layers.iter().map(|layer| layer.value).chain(convs.keys().copied()).collect();
+        let mut observed: Vec<ValueId> = layers
+            .iter()
+            .map(|layer| layer.value)
+            .chain(convs.keys().copied())
+            .collect();
         observed.sort_unstable();
         observed.dedup();
-        let compile =
-            CompileOptions { observed, portable: options.portable, ..CompileOptions::default() };
+        let compile = CompileOptions {
+            observed,
+            portable: options.portable,
+            ..CompileOptions::default()
+        };
         Ok(Self {
             network: Network::compile(graph, &compile)?,
             info: blocks.info.clone(),
-            layers: layers.iter().enumerate().map(|(i, layer)| (layer.value, i)).collect(),
+            layers: layers
+                .iter()
+                .enumerate()
+                .map(|(i, layer)| (layer.value, i))
+                .collect(),
             convs,
             excluded,
             options,

@@ -33,11 +33,17 @@ impl Prediction {
         let total: f64 = (0..logits.len()).map(exponential).sum();
         let probability = |class: usize| (exponential(class) / total) as f32;
         let explained = label.map_or_else(|| order.first().copied(), |class| Some(class.index()));
-        let runner_up = order.iter().copied().find(|&class| Some(class) != explained);
+        let runner_up = order
+            .iter()
+            .copied()
+            .find(|&class| Some(class) != explained);
         let logit = |class: Option<usize>| class.map_or(0.0, |class| logits[class]);
         order.truncate(TOP_CLASSES);
         Self {
-            top_classes: order.iter().map(|&class| ClassId::from_index(class)).collect(),
+            top_classes: order
+                .iter()
+                .map(|&class| ClassId::from_index(class))
+                .collect(),
             top_probabilities: order.iter().map(|&class| probability(class)).collect(),
             label_probability: label.map_or(0.0, |class| probability(class.index())),
             margin: logit(explained) - logit(runner_up),
@@ -60,12 +66,48 @@ mod tests {
             runner_up: u32,
         }
         let cases = [
-            Case { logits: &[1.0, 3.0, 2.0], label: Some(0), top: &[1, 2, 0], margin: -2.0, runner_up: 1 },
-            Case { logits: &[1.0, 3.0, 2.0], label: Some(1), top: &[1, 2, 0], margin: 1.0, runner_up: 2 },
-            Case { logits: &[1.0, 3.0, 2.0], label: None, top: &[1, 2, 0], margin: 1.0, runner_up: 2 },
-            Case { logits: &[2.0, 2.0, 2.0], label: Some(2), top: &[0, 1, 2], margin: 0.0, runner_up: 0 },
-            Case { logits: &[2.0], label: Some(0), top: &[0], margin: 2.0, runner_up: 0 },
-            Case { logits: &[0.0, 1.0], label: Some(9), top: &[1, 0], margin: 1.0, runner_up: 0 },
+            Case {
+                logits: &[1.0, 3.0, 2.0],
+                label: Some(0),
+                top: &[1, 2, 0],
+                margin: -2.0,
+                runner_up: 1,
+            },
+            Case {
+                logits: &[1.0, 3.0, 2.0],
+                label: Some(1),
+                top: &[1, 2, 0],
+                margin: 1.0,
+                runner_up: 2,
+            },
+            Case {
+                logits: &[1.0, 3.0, 2.0],
+                label: None,
+                top: &[1, 2, 0],
+                margin: 1.0,
+                runner_up: 2,
+            },
+            Case {
+                logits: &[2.0, 2.0, 2.0],
+                label: Some(2),
+                top: &[0, 1, 2],
+                margin: 0.0,
+                runner_up: 0,
+            },
+            Case {
+                logits: &[2.0],
+                label: Some(0),
+                top: &[0],
+                margin: 2.0,
+                runner_up: 0,
+            },
+            Case {
+                logits: &[0.0, 1.0],
+                label: Some(9),
+                top: &[1, 0],
+                margin: 1.0,
+                runner_up: 0,
+            },
         ];
         for case in cases {
             let found = Prediction::new(case.logits, case.label.map(ClassId));

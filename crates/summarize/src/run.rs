@@ -86,7 +86,10 @@ pub fn run_shards<E>(
     stop: &AtomicBool,
     mut commit: impl FnMut(Range<u32>, ShardTables) -> Result<(), E>,
 ) -> Result<(), RunError<E>> {
-    let queue = Mutex::new(Queue { ranges: ranges.into_iter(), current: None });
+    let queue = Mutex::new(Queue {
+        ranges: ranges.into_iter(),
+        current: None,
+    });
     let abort = AtomicBool::new(false);
     let (sender, receiver) = mpsc::sync_channel::<(Range<u32>, ShardTables)>(1);
     std::thread::scope(|scope| {
@@ -119,8 +122,15 @@ pub fn run_shards<E>(
                 abort.store(result.is_err(), Ordering::Relaxed);
             }
         }
-        let died = workers.into_iter().filter_map(|worker| worker.join().err()).count();
-        if died > 0 { result.and(Err(RunError::Worker)) } else { result }
+        let died = workers
+            .into_iter()
+            .filter_map(|worker| worker.join().err())
+            .count();
+        if died > 0 {
+            result.and(Err(RunError::Worker))
+        } else {
+            result
+        }
     })
 }
 
@@ -175,7 +185,9 @@ struct Job<'a> {
 impl Job<'_> {
     fn image(&mut self, shard: &Mutex<Shard>, index: u32) {
         let image = ImageId(index);
-        let Some(item) = self.inputs.items.get(image.index()) else { return };
+        let Some(item) = self.inputs.items.get(image.index()) else {
+            return;
+        };
         let outcome = self.summarize(item, image);
         let mut shard = lock(shard);
         let Some(sums) = &mut shard.sums else { return };
@@ -183,7 +195,11 @@ impl Job<'_> {
             Ok((record, summary)) => sums.add(record, &summary),
             Err(reason) => {
                 self.progress.skipped.fetch_add(1, Ordering::Relaxed);
-                sums.skip(SkippedImage { image, path: item.path.clone(), reason });
+                sums.skip(SkippedImage {
+                    image,
+                    path: item.path.clone(),
+                    reason,
+                });
             }
         }
     }
@@ -194,24 +210,43 @@ impl Job<'_> {
         image: ImageId,
     ) -> Result<(ImageRecord, crate::ImageSummary), String> {
         let start = std::time::Instant::now();
-        let Inputs { source, preprocessing, limits, labels, .. } = self.inputs;
+        let Inputs {
+            source,
+            preprocessing,
+            limits,
+            labels,
+            ..
+        } = self.inputs;
         let size = load_and_preprocess(source, item, limits, preprocessing, &mut self.pixels)
             .map_err(|reason| reason.to_string())?;
         let decoded = start.elapsed();
         let label = labels.get(image.index()).copied().flatten();
-        let summary =
-            self.worker.summarize(&self.pixels, label).map_err(|reason| reason.to_string())?;
+        let summary = self
+            .worker
+            .summarize(&self.pixels, label)
+            .map_err(|reason| reason.to_string())?;
         let progress = self.progress;
         let nanoseconds = |time: std::time::Duration| time.as_nanos() as u64;
-        progress.decode_ns.fetch_add(nanoseconds(decoded), Ordering::Relaxed);
-        progress.network_ns.fetch_add(nanoseconds(start.elapsed() - decoded), Ordering::Relaxed);
+        progress
+            .decode_ns
+            .fetch_add(nanoseconds(decoded), Ordering::Relaxed);
+        progress
+            .network_ns
+            .fetch_add(nanoseconds(start.elapsed() - decoded), Ordering::Relaxed);
         progress.done.fetch_add(1, Ordering::Relaxed);
         let prediction = summary.prediction.clone();
         if let Some(label) = label {
             progress.labelled.fetch_add(1, Ordering::Relaxed);
-            let rank = prediction.top_classes.iter().position(|&class| class == label);
-            progress.top1.fetch_add(u32::from(rank == Some(0)), Ordering::Relaxed);
-            progress.top5.fetch_add(u32::from(rank.is_some()), Ordering::Relaxed);
+            let rank = prediction
+                .top_classes
+                .iter()
+                .position(|&class| class == label);
+            progress
+                .top1
+                .fetch_add(u32::from(rank == Some(0)), Ordering::Relaxed);
+            progress
+                .top5
+                .fetch_add(u32::from(rank.is_some()), Ordering::Relaxed);
         }
         let record = ImageRecord {
             image,

@@ -59,7 +59,12 @@ impl Worker {
         input: &[f32],
         label: Option<ClassId>,
     ) -> Result<ImageSummary, RunError> {
-        let Self { pass, session, maxima, scratch } = self;
+        let Self {
+            pass,
+            session,
+            maxima,
+            scratch,
+        } = self;
         let mut layers = vec![LayerSummary::default(); pass.info.layers.len()];
         let mut influence = vec![Vec::new(); pass.info.convs.len()];
         let logits = session.run(input, &mut |value, view| {
@@ -83,12 +88,18 @@ impl Worker {
                 let keys = &mut influence[conv.index];
                 let count = pass.options.inputs_per_output;
                 keys.reserve(conv.kernel.outputs() * count);
-                conv.kernel.top_inputs(&view, count, scratch, &mut |output, input| {
-                    keys.push(output * inputs + input);
-                });
+                conv.kernel
+                    .top_inputs(&view, count, scratch, &mut |output, input| {
+                        keys.push(output * inputs + input);
+                    });
             }
         })?;
         let prediction = Prediction::new(&logits, label);
-        Ok(ImageSummary { logits, prediction, layers, influence })
+        Ok(ImageSummary {
+            logits,
+            prediction,
+            layers,
+            influence,
+        })
     }
 }

@@ -16,7 +16,13 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
     }
     let mut candidates = sample::candidates(&configured, model::input_shape(&loaded)?);
     let threads = super::default_threads();
-    sample::measure(&loaded.graph, &images, &mut candidates, args.sample, threads)?;
+    sample::measure(
+        &loaded.graph,
+        &images,
+        &mut candidates,
+        args.sample,
+        threads,
+    )?;
     let seen = candidates.first().map_or(0, |first| first.images);
     if seen == 0 {
         bail!("none of the sampled images can be read");
@@ -39,9 +45,14 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
         );
     }
     if let Some(best) = candidates.first() {
-        let configured = candidates.iter().find(|candidate| candidate.name == "as configured");
+        let configured = candidates
+            .iter()
+            .find(|candidate| candidate.name == "as configured");
         if configured.is_some_and(|configured| configured.top1 < best.top1) {
-            message::warning(&format!("\"{}\" fits better than what is configured", best.name));
+            message::warning(&format!(
+                "\"{}\" fits better than what is configured",
+                best.name
+            ));
         }
     }
     Ok(ExitCode::SUCCESS)

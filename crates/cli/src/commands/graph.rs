@@ -11,8 +11,8 @@ use summit_explain::render::{
     SvgOptions, TextOptions, Theme, data_uri, render_dot, render_svg, render_text,
 };
 use summit_explain::{
-    AttributionGraph, BridgePlan, Csr, GraphParameters, GroupTables, NO_LABEL,
-    SelectionParameters, TargetClass, cell_counts, conv_max_graph,
+    AttributionGraph, BridgePlan, Csr, GraphParameters, GroupTables, NO_LABEL, SelectionParameters,
+    TargetClass, cell_counts, conv_max_graph,
 };
 use summit_images::{
     DecodeLimits, ImageFolder, ImageItem, ImageList, InputRect, ListHash, Preprocessing,
@@ -34,7 +34,9 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
     let run = Run::open(&args.run)?;
     let classes = &run.manifest().spec.classes;
     let images: Vec<ImageRecord> = run.images()?.collect::<Result<_, StoreError>>()?;
-    let grouping = Grouping { by_prediction: args.by_prediction };
+    let grouping = Grouping {
+        by_prediction: args.by_prediction,
+    };
     let mut sizes: BTreeMap<ClassId, u32> = BTreeMap::new();
     for record in &images {
         if let Some(class) = grouping.class(record) {
@@ -44,7 +46,10 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
     let wanted: Vec<ClassId> = if args.all {
         sizes.keys().copied().collect()
     } else {
-        args.classes.iter().map(|text| model::find_class(classes, text)).collect::<Result<_>>()?
+        args.classes
+            .iter()
+            .map(|text| model::find_class(classes, text))
+            .collect::<Result<_>>()?
     };
     let format = format(args)?;
     let maker = Maker::new(&run, args)?;
@@ -61,7 +66,11 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
         let name = class_name(classes, class);
         let size = sizes.get(&class).copied().unwrap_or(0);
         if size == 0 {
-            let grouped = if args.by_prediction { "predicted as" } else { "of" };
+            let grouped = if args.by_prediction {
+                "predicted as"
+            } else {
+                "of"
+            };
             bail!("no image {grouped} \"{name}\" in this run");
         }
         let graph = maker.graph(class, &name, size, grouping)?;
@@ -69,7 +78,11 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
         match &args.out {
             None => println!("{}", text.trim_end()),
             Some(path) => {
-                let path = if many { path.join(file_name(classes, class, format)) } else { path.clone() };
+                let path = if many {
+                    path.join(file_name(classes, class, format))
+                } else {
+                    path.clone()
+                };
                 std::fs::write(&path, text)
                     .with_context(|| format!("cannot write {}", path.display()))?;
                 message::note(&format!("{name}: {}", path.display()));
@@ -88,17 +101,30 @@ struct Grouping {
 impl Grouping {
     fn class(self, record: &ImageRecord) -> Option<ClassId> {
         let prediction = record.top_classes.first().copied();
-        if self.by_prediction { prediction } else { record.label.or(prediction) }
+        if self.by_prediction {
+            prediction
+        } else {
+            record.label.or(prediction)
+        }
     }
 
     /// The cells of a class; they do not overlap.
     fn cells(self, class: ClassId) -> Vec<CellFilter> {
         if self.by_prediction {
-            return vec![CellFilter { label: None, prediction: Some(class.0) }];
+            return vec![CellFilter {
+                label: None,
+                prediction: Some(class.0),
+            }];
         }
         vec![
-            CellFilter { label: Some(class.0), prediction: None },
-            CellFilter { label: Some(NO_LABEL), prediction: Some(class.0) },
+            CellFilter {
+                label: Some(class.0),
+                prediction: None,
+            },
+            CellFilter {
+                label: Some(NO_LABEL),
+                prediction: Some(class.0),
+            },
         ]
     }
 }
@@ -113,7 +139,9 @@ fn format(args: &GraphArgs) -> Result<GraphFormat> {
         Some("dot" | "gv") => GraphFormat::Dot,
         Some("svg") => GraphFormat::Svg,
         Some("txt") => GraphFormat::Text,
-        Some(other) => bail!("--out: the extension \"{other}\" is none of txt, json, dot, svg; use --format"),
+        Some(other) => {
+            bail!("--out: the extension \"{other}\" is none of txt, json, dot, svg; use --format")
+        }
         None => GraphFormat::Text,
     })
 }
@@ -127,8 +155,14 @@ fn class_name(classes: &[ClassEntry], class: ClassId) -> String {
 }
 
 fn file_name(classes: &[ClassEntry], class: ClassId, format: GraphFormat) -> String {
-    let id = classes.get(class.index()).map_or("", |entry| entry.external_id.as_str());
-    let stem = if id.is_empty() { format!("class-{}", class.0) } else { summit_store::encode_name(id) };
+    let id = classes
+        .get(class.index())
+        .map_or("", |entry| entry.external_id.as_str());
+    let stem = if id.is_empty() {
+        format!("class-{}", class.0)
+    } else {
+        summit_store::encode_name(id)
+    };
     let extension = match format {
         GraphFormat::Text => "txt",
         GraphFormat::Json => "json",
@@ -138,16 +172,28 @@ fn file_name(classes: &[ClassEntry], class: ClassId, format: GraphFormat) -> Str
     format!("{stem}.{extension}")
 }
 
-fn render(graph: &AttributionGraph, format: GraphFormat, pictures: Option<&Pictures>) -> Result<String> {
+fn render(
+    graph: &AttributionGraph,
+    format: GraphFormat,
+    pictures: Option<&Pictures>,
+) -> Result<String> {
     Ok(match format {
         GraphFormat::Text => render_text(graph, &TextOptions::default()),
         GraphFormat::Json => serde_json::to_string_pretty(graph)? + "\n",
         GraphFormat::Dot => render_dot(graph),
         GraphFormat::Svg => {
-            let thumbnails = pictures.map(|pictures| pictures.of_nodes(graph)).unwrap_or_default();
+            let thumbnails = pictures
+                .map(|pictures| pictures.of_nodes(graph))
+                .unwrap_or_default();
             let thumbnail =
                 |node: &GraphNode| thumbnails.get(&(node.layer, node.channel.0)).cloned();
-            render_svg(graph, &SvgOptions { theme: Theme::Auto, thumbnail: &thumbnail })
+            render_svg(
+                graph,
+                &SvgOptions {
+                    theme: Theme::Auto,
+                    thumbnail: &thumbnail,
+                },
+            )
         }
     })
 }
@@ -162,7 +208,11 @@ struct Maker<'a> {
 impl<'a> Maker<'a> {
     fn new(run: &'a Run, args: &GraphArgs) -> Result<Self> {
         let spec = &run.manifest().spec;
-        if spec.parameters.get("influence").is_none_or(serde_json::Value::is_null) {
+        if spec
+            .parameters
+            .get("influence")
+            .is_none_or(serde_json::Value::is_null)
+        {
             bail!(
                 "this run has no neuron influence (it was made with --no-influence), so it has no graphs: {}",
                 run.path().display()
@@ -179,12 +229,28 @@ impl<'a> Maker<'a> {
             .iter()
             .map(|block| BridgePlan::new(block, &info.convs))
             .collect::<Result<_, _>>()?;
-        let selection =
-            SelectionParameters { start_threshold: args.threshold, ..SelectionParameters::default() };
-        Ok(Self { run, plans, parameters: GraphParameters { top_rule, selection, ..GraphParameters::default() } })
+        let selection = SelectionParameters {
+            start_threshold: args.threshold,
+            ..SelectionParameters::default()
+        };
+        Ok(Self {
+            run,
+            plans,
+            parameters: GraphParameters {
+                top_rule,
+                selection,
+                ..GraphParameters::default()
+            },
+        })
     }
 
-    fn graph(&self, class: ClassId, name: &str, images: u32, grouping: Grouping) -> Result<AttributionGraph> {
+    fn graph(
+        &self,
+        class: ClassId,
+        name: &str,
+        images: u32,
+        grouping: Grouping,
+    ) -> Result<AttributionGraph> {
         let info = self.run.model_info();
         let cells = grouping.cells(class);
         let mut counts = Vec::with_capacity(info.layers.len());
@@ -208,21 +274,32 @@ impl<'a> Maker<'a> {
                     entries.push(entry?);
                 }
             }
-            let table = ConvMaxCounts { conv: conv.id, entries };
+            let table = ConvMaxCounts {
+                conv: conv.id,
+                entries,
+            };
             influence.push(cell_counts(&table, conv, |_, _| true)?);
         }
         let mut links = Vec::with_capacity(self.plans.len());
         for plan in &self.plans {
-            links.push(plan.bridge(|conv| influence.get(conv.index()), images)?.kept);
+            links.push(
+                plan.bridge(|conv| influence.get(conv.index()), images)?
+                    .kept,
+            );
         }
-        let logits = links.pop().context("the network has no block into its logits")?;
+        let logits = links
+            .pop()
+            .context("the network has no block into its logits")?;
         let counts: Vec<&[u32]> = counts.iter().map(Vec::as_slice).collect();
         let group = GroupTables {
             layers: &info.layers,
             name,
             images,
             counts: &counts,
-            targets: &[TargetClass { class, name: name.to_owned() }],
+            targets: &[TargetClass {
+                class,
+                name: name.to_owned(),
+            }],
         };
         Ok(conv_max_graph(&group, &links, &logits, &self.parameters)?)
     }
@@ -239,8 +316,14 @@ struct Pictures<'a> {
 impl<'a> Pictures<'a> {
     /// `None`, with a warning, where the images are not to be found.
     fn new(run: &'a Run, args: &GraphArgs, images: &'a [ImageRecord]) -> Result<Option<Self>> {
-        let Some(root) = args.images.clone().or_else(|| remembered_images(run.path())) else {
-            message::warning("the run does not say where its images are; drawing without pictures (see --images)");
+        let Some(root) = args
+            .images
+            .clone()
+            .or_else(|| remembered_images(run.path()))
+        else {
+            message::warning(
+                "the run does not say where its images are; drawing without pictures (see --images)",
+            );
             return Ok(None);
         };
         if !root.is_dir() {
@@ -263,7 +346,10 @@ impl<'a> Pictures<'a> {
         Ok(Some(Self {
             run,
             source: ImageFolder::from_list(list, &ScanOptions::default()),
-            paths: images.iter().map(|record| (record.image, record.path.as_str())).collect(),
+            paths: images
+                .iter()
+                .map(|record| (record.image, record.path.as_str()))
+                .collect(),
             preprocessing,
         }))
     }
@@ -279,7 +365,9 @@ impl<'a> Pictures<'a> {
                 .filter(|node| node.layer == layer.id.0)
                 .map(|node| node.channel.0)
                 .collect();
-            let Ok(examples) = self.run.examples(layer.id) else { continue };
+            let Ok(examples) = self.run.examples(layer.id) else {
+                continue;
+            };
             for example in examples.flatten().filter(|example| example.rank == 0) {
                 if !wanted.contains(&example.channel.0) {
                     continue;
@@ -293,7 +381,9 @@ impl<'a> Pictures<'a> {
             }
         }
         if missing > 0 {
-            message::warning(&format!("{missing} pictures are missing: their images cannot be read"));
+            message::warning(&format!(
+                "{missing} pictures are missing: their images cannot be read"
+            ));
         }
         found
     }

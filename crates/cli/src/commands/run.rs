@@ -34,7 +34,10 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let pass = Arc::new(Pass::new(&loaded.graph, &layers, &blocks, options)?);
     let images = model::images(&loaded, &args.model.model, &args.images)?;
     for skipped in images.source.list().skipped.iter().take(5) {
-        message::warning(&format!("passed over: {}: {}", skipped.path, skipped.reason));
+        message::warning(&format!(
+            "passed over: {}: {}",
+            skipped.path, skipped.reason
+        ));
     }
     message::note(&format!("preprocessing: {preprocessing}"));
 
@@ -85,7 +88,12 @@ fn pass_options(args: &RunArgs, layers: &[LayerValue]) -> Result<PassOptions> {
     }
     excluded.sort_unstable();
     excluded.dedup();
-    Ok(PassOptions { rule, influence: !args.no_influence, excluded, ..PassOptions::default() })
+    Ok(PassOptions {
+        rule,
+        influence: !args.no_influence,
+        excluded,
+        ..PassOptions::default()
+    })
 }
 
 fn spec(
@@ -97,7 +105,13 @@ fn spec(
 ) -> Result<RunSpec> {
     let input = model::input_shape(loaded)?;
     let list = images.source.list();
-    let name = args.model.model.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = args
+        .model
+        .model
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let excluded: Vec<String> = args.exclude.clone();
     let passed_over: Vec<_> = list.skipped.iter().take(1000).collect();
     Ok(RunSpec {
@@ -209,10 +223,18 @@ fn summarise(
     let start = std::time::Instant::now();
     let outcome = std::thread::scope(|scope| {
         scope.spawn(|| progress::show(&progress, before, counts.listed, &finished));
-        let outcome = run_shards(pass, inputs, ranges, threads, &progress, &stop, |range, tables| {
-            let range = ImageRange::new(range.start, range.end);
-            writer.commit_shard(range, &shard_data(tables))
-        });
+        let outcome = run_shards(
+            pass,
+            inputs,
+            ranges,
+            threads,
+            &progress,
+            &stop,
+            |range, tables| {
+                let range = ImageRange::new(range.start, range.end);
+                writer.commit_shard(range, &shard_data(tables))
+            },
+        );
         finished.store(true, Ordering::Relaxed);
         outcome
     });
@@ -238,8 +260,20 @@ fn summarise(
 }
 
 fn shard_data(tables: ShardTables) -> ShardData {
-    let ShardTables { images, skipped, layers, activations, influence } = tables;
-    ShardData { images, skipped, layers, activations, influence }
+    let ShardTables {
+        images,
+        skipped,
+        layers,
+        activations,
+        influence,
+    } = tables;
+    ShardData {
+        images,
+        skipped,
+        layers,
+        activations,
+        influence,
+    }
 }
 
 /// The first Ctrl-C stops at the next shard boundary, the second at once.
@@ -249,7 +283,9 @@ fn install_stop(stop: &Arc<AtomicBool>) -> Result<()> {
         if stop.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        message::note("stopping when the shards under way are done; press Ctrl-C again to stop at once");
+        message::note(
+            "stopping when the shards under way are done; press Ctrl-C again to stop at once",
+        );
     })
     .context("cannot listen for Ctrl-C")
 }
@@ -298,16 +334,28 @@ fn report(args: &RunArgs, writer: &RunWriter, max_skipped: Option<Limit>) -> Res
         });
         println!("{}", serde_json::to_string_pretty(&summary)?);
     } else {
-        println!("{}: {} images, {} layers", args.out.display(), counts.done, run.model_info().layers.len());
+        println!(
+            "{}: {} images, {} layers",
+            args.out.display(),
+            counts.done,
+            run.model_info().layers.len()
+        );
         if let (Some(top1), Some(top5)) = (share(top1), share(top5)) {
-            println!("top-1 {:.2} %, top-5 {:.2} % of {labelled} labelled images", 100.0 * top1, 100.0 * top5);
+            println!(
+                "top-1 {:.2} %, top-5 {:.2} % of {labelled} labelled images",
+                100.0 * top1,
+                100.0 * top5
+            );
         }
     }
     for image in skipped.iter().take(10) {
         message::warning(&format!("skipped: {}: {}", image.path, image.reason));
     }
     if skipped.len() > 10 {
-        message::warning(&format!("and {} more, in skipped.parquet", skipped.len() - 10));
+        message::warning(&format!(
+            "and {} more, in skipped.parquet",
+            skipped.len() - 10
+        ));
     }
     let too_many = match max_skipped {
         None => false,
@@ -317,7 +365,10 @@ fn report(args: &RunArgs, writer: &RunWriter, max_skipped: Option<Limit>) -> Res
         }
     };
     if too_many {
-        message::warning(&format!("{} of {} images were skipped, more than allowed", counts.skipped, counts.listed));
+        message::warning(&format!(
+            "{} of {} images were skipped, more than allowed",
+            counts.skipped, counts.listed
+        ));
         return Ok(ExitCode::from(1));
     }
     Ok(ExitCode::SUCCESS)
