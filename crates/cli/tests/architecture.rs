@@ -1,4 +1,11 @@
 //! ARCHITECTURE.md says which crate depends on which; this holds it to the truth.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test may panic"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,5 +1,12 @@
 //! From the ONNX file and the PNG images of every golden case to its attribution graphs, compared
 //! with the expected values stage by stage.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test may panic"
+)]
 
 use npyz::npz::NpzArchive;
 use serde_json::Value;

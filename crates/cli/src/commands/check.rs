@@ -27,7 +27,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
     if seen == 0 {
         bail!("none of the sampled images can be read");
     }
-    candidates.sort_by(|a, b| (b.top1, b.top5).cmp(&(a.top1, a.top5)));
+    candidates.sort_by_key(|candidate| std::cmp::Reverse((candidate.top1, candidate.top5)));
     if args.json {
         println!("{}", serde_json::to_string_pretty(&candidates)?);
         return Ok(ExitCode::SUCCESS);

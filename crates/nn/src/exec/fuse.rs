@@ -68,8 +68,9 @@ pub(crate) fn groups(graph: &Graph, observed: &[ValueId], keep_clips: bool) -> V
             && node.inputs.get(1).is_some_and(|&value| is_constant(value))
             && !is_constant(node.inputs[0]);
         let depthwise = matches!(&node.op, Op::Conv(conv) if conv.groups > 1);
-        while is_convolution || is_product {
-            if readers[group.output.index()] != 1 {
+        let fusible = is_convolution || is_product;
+        loop {
+            if !fusible || readers[group.output.index()] != 1 {
                 break;
             }
             let Some(next) = consumer[group.output.index()] else {

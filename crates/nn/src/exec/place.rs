@@ -462,10 +462,11 @@ impl Placer<'_> {
 
         let mut clear = vec![Vec::new(); self.groups.len()];
         for (index, &(value, _)) in buffers.iter().enumerate() {
-            if halos[index].is_some() && value != self.root(self.graph.input) {
-                if let Some([from, _]) = life[value.index()] {
-                    clear[from].push(BufferId(index as u32));
-                }
+            if halos[index].is_some()
+                && value != self.root(self.graph.input)
+                && let Some([from, _]) = life[value.index()]
+            {
+                clear[from].push(BufferId(index as u32));
             }
         }
         let (slots, slot_elements) = share_memory(&buffers, life);

@@ -192,10 +192,10 @@ impl Session {
             to_image(input, false, &mut data, map);
             memory.put(buffer, data);
         }
-        if network.observed[graph.input.index()] {
-            if let Some(view) = view(&memory, graph.input) {
-                observe(graph.input, view);
-            }
+        if network.observed[graph.input.index()]
+            && let Some(view) = view(&memory, graph.input)
+        {
+            observe(graph.input, view);
         }
         let mut output = Vec::new();
         for step in &network.steps {
@@ -208,13 +208,13 @@ impl Session {
                 step::run(&step.kind, network.isa, &mut memory);
             }
             for &value in &step.outputs {
-                if network.observed[value.index()] {
-                    if let Some(view) = view(&memory, value) {
-                        if value == graph.output {
-                            output = view.to_vec();
-                        }
-                        observe(value, view);
+                if network.observed[value.index()]
+                    && let Some(view) = view(&memory, value)
+                {
+                    if value == graph.output {
+                        output = view.to_vec();
                     }
+                    observe(value, view);
                 }
             }
         }

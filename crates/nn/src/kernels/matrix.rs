@@ -66,16 +66,6 @@ impl PackedWeights {
             reach: segments.iter().map(|s| s.offset + s.len).max().unwrap_or(0),
         }
     }
-
-    /// Output columns.
-    pub(crate) fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// Bytes held.
-    pub(crate) fn bytes(&self) -> usize {
-        self.data.len() * size_of::<f32>()
-    }
 }
 
 /// Cuts segments into chunks of at most `limit` elements, as equal as possible.

@@ -8,6 +8,10 @@
 //! This is the only module of the crate with `unsafe`. Each kernel has a safe entry point that
 //! checks the extents its pointer arithmetic relies on, and a naive twin in its tests.
 #![allow(unsafe_code)]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "tile loops index several register arrays by the same position"
+)]
 
 pub(crate) mod conv_max;
 pub(crate) mod depthwise;

@@ -25,7 +25,6 @@ pub(crate) unsafe trait Simd: Copy {
     unsafe fn store(target: *mut f32, value: Self::V);
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
-    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`
@@ -67,10 +66,6 @@ unsafe impl Simd for Portable {
     #[inline(always)]
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
         std::array::from_fn(|lane| a[lane] - b[lane])
-    }
-    #[inline(always)]
-    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
-        std::array::from_fn(|lane| a[lane] * b[lane])
     }
     #[inline(always)]
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V {
@@ -126,10 +121,6 @@ mod x86 {
             unsafe { _mm256_sub_ps(a, b) }
         }
         #[inline(always)]
-        unsafe fn mul(a: __m256, b: __m256) -> __m256 {
-            unsafe { _mm256_mul_ps(a, b) }
-        }
-        #[inline(always)]
         unsafe fn min(a: __m256, b: __m256) -> __m256 {
             unsafe { _mm256_min_ps(a, b) }
         }
@@ -176,10 +167,6 @@ mod x86 {
         #[inline(always)]
         unsafe fn sub(a: __m512, b: __m512) -> __m512 {
             unsafe { _mm512_sub_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn mul(a: __m512, b: __m512) -> __m512 {
-            unsafe { _mm512_mul_ps(a, b) }
         }
         #[inline(always)]
         unsafe fn min(a: __m512, b: __m512) -> __m512 {
@@ -240,10 +227,6 @@ mod arm {
         #[inline(always)]
         unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
             unsafe { (vsubq_f32(a.0, b.0), vsubq_f32(a.1, b.1)) }
-        }
-        #[inline(always)]
-        unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
-            unsafe { (vmulq_f32(a.0, b.0), vmulq_f32(a.1, b.1)) }
         }
         #[inline(always)]
         unsafe fn min(a: Self::V, b: Self::V) -> Self::V {

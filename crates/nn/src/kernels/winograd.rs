@@ -79,11 +79,6 @@ impl WinogradWeights {
     pub(crate) fn scratch(&self) -> usize {
         POINTS * self.block() * (self.inputs + self.outputs)
     }
-
-    /// Bytes held.
-    pub(crate) fn bytes(&self) -> usize {
-        self.points.iter().map(PackedWeights::bytes).sum()
-    }
 }
 
 /// `G g`: 3 taps to 4 points.
