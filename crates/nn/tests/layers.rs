@@ -1,4 +1,5 @@
 //! Layers, receptive fields and blocks of the golden and the real networks.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 
@@ -135,11 +136,6 @@ fn check_blocks(model: &Model, case: &str) {
         found.convs.len(),
         "{case}: each convolution is one edge"
     );
-}
-
-fn shared_model(shared: &Path, name: &str) -> Model {
-    let path = shared.join("models").join(name).with_extension("onnx");
-    load(&path, &LoadOptions::default()).unwrap()
 }
 
 #[test]
