@@ -127,7 +127,7 @@ impl Builder {
             strides: [1 + pad % 2; 2],
             pads: [1; 4],
             dilations: [1, 1],
-            count_include_pad: choice % 2 == 0,
+            count_include_pad: choice.is_multiple_of(2),
         };
         let same: Vec<ValueId> = others
             .iter()
