@@ -2,7 +2,7 @@
 //!
 //! Place in the flow: `summarize` hands over the results of consecutive images ([`ShardData`]),
 //! [`RunWriter`] commits each durably and makes the final tables, [`Run`] streams them to `explain`
-//! and `site`. [`merge_runs`] joins runs over different images. Formats: docs/formats-run.md.
+//! and `site`. [`merge_runs`] joins runs over different images. Formats: docs/formats.md.
 //!
 //! * Immutable parts, one small manifest replaced atomically: a run killed at any moment continues.
 //! * The final bytes depend on the rows alone, not on shards, order, restarts or threads.

@@ -1,7 +1,7 @@
 //! How each kind of row becomes columns and back.
 //!
 //! Columns are `u32`, `u16`, `f32` and UTF-8 only; ids and counts are unsigned, values are finite.
-//! docs/formats-run.md lists them. Batches are converted row by row: O(rows), no copy is kept.
+//! docs/formats.md lists them. Batches are converted row by row: O(rows), no copy is kept.
 
 use crate::tables::Bounds;
 use arrow::array::{
