@@ -3,7 +3,6 @@
 //! Results go to standard output, progress and messages to standard error. Exit codes: 0 done,
 //! 1 done with too many images skipped, 2 failed.
 #![allow(
-    clippy::print_stdout,
     clippy::print_stderr,
     reason = "the only crate that talks to a terminal"
 )]

@@ -1,4 +1,7 @@
-//! Messages on standard error.
+//! Results on standard output, messages on standard error.
+
+use anyhow::{Context, Result};
+use std::io::{ErrorKind, Write};
 
 /// `summit: error: what failed: why`.
 pub fn error(error: &anyhow::Error) {
@@ -24,4 +27,18 @@ pub fn warning(text: &str) {
 /// A remark on the way.
 pub fn note(text: &str) {
     eprintln!("summit: {text}");
+}
+
+/// A result, with a line end. A reader that has seen enough (`| head`) is no error.
+pub fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let written = out
+        .write_all(text.trim_end().as_bytes())
+        .and_then(|()| out.write_all(b"\n"));
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(()),
+    }
 }

@@ -29,20 +29,20 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
     }
     candidates.sort_by_key(|candidate| std::cmp::Reverse((candidate.top1, candidate.top5)));
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&candidates)?);
+        message::print(&serde_json::to_string_pretty(&candidates)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!("accuracy on {seen} images");
-    println!("{:>6}  {:>6}  preprocessing", "top-1", "top-5");
+    message::print(&format!("accuracy on {seen} images"))?;
+    message::print(&format!("{:>6}  {:>6}  preprocessing", "top-1", "top-5"))?;
     for candidate in &candidates {
         let percent = |count: u32| 100.0 * f64::from(count) / f64::from(candidate.images.max(1));
-        println!(
+        message::print(&format!(
             "{:5.1}%  {:5.1}%  {}: {}",
             percent(candidate.top1),
             percent(candidate.top5),
             candidate.name,
             candidate.preprocessing
-        );
+        ))?;
     }
     if let Some(best) = candidates.first() {
         let configured = candidates

@@ -76,7 +76,7 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
         let graph = maker.graph(class, &name, size, grouping)?;
         let text = render(&graph, format, pictures.as_ref())?;
         match &args.out {
-            None => println!("{}", text.trim_end()),
+            None => message::print(&text)?,
             Some(path) => {
                 let path = if many {
                     path.join(file_name(classes, class, format))

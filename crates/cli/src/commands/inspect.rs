@@ -1,7 +1,7 @@
 //! `summit inspect`: what is in a model file.
 
 use crate::args::InspectArgs;
-use crate::model;
+use crate::{message, model};
 use anyhow::Result;
 use std::process::ExitCode;
 
@@ -9,9 +9,9 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
     let loaded = model::load(&args.model, args.input_shape, args.output.as_deref())?;
     let report = summit_nn::inspect::report(&loaded);
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        message::print(&serde_json::to_string_pretty(&report)?)?;
     } else {
-        print!("{report}");
+        message::print(&report.to_string())?;
     }
     Ok(ExitCode::SUCCESS)
 }

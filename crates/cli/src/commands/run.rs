@@ -332,20 +332,20 @@ fn report(args: &RunArgs, writer: &RunWriter, max_skipped: Option<Limit>) -> Res
             "layers": run.model_info().layers.len(), "labelled": labelled,
             "top1": share(top1), "top5": share(top5),
         });
-        println!("{}", serde_json::to_string_pretty(&summary)?);
+        message::print(&serde_json::to_string_pretty(&summary)?)?;
     } else {
-        println!(
+        message::print(&format!(
             "{}: {} images, {} layers",
             args.out.display(),
             counts.done,
             run.model_info().layers.len()
-        );
+        ))?;
         if let (Some(top1), Some(top5)) = (share(top1), share(top5)) {
-            println!(
+            message::print(&format!(
                 "top-1 {:.2} %, top-5 {:.2} % of {labelled} labelled images",
                 100.0 * top1,
                 100.0 * top5
-            );
+            ))?;
         }
     }
     for image in skipped.iter().take(10) {
