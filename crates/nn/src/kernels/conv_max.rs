@@ -49,17 +49,24 @@ pub(crate) struct Geometry {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     channels: Channels,
-    planes: Vec<f32>,
+    spread: Spread,
     values: Vec<f32>,
     heap: BinaryHeap<u64>,
+}
+
+/// One image's planes, and where each tap of the kernel reads relative to an output position.
+#[derive(Debug, Default)]
+struct Spread {
+    planes: Vec<f32>,
+    taps: Vec<u32>,
 }
 
 /// Padded planes of all input channels, columns split by the stride's phase:
 /// `planes[channel][phase][row][column / stride]`.
 #[derive(Clone, Copy, Debug)]
 struct Planes {
-    row: usize,
-    phase: usize,
+    /// Elements from one output row's first position to the next one's.
+    step: usize,
     channel: usize,
     out: [usize; 2],
 }
@@ -126,7 +133,7 @@ impl ConvMaxKernel {
         assert_eq!(map.channels, self.inputs, "input channels");
         let Scratch {
             channels,
-            planes,
+            spread,
             values,
             heap,
         } = scratch;
@@ -145,7 +152,7 @@ impl ConvMaxKernel {
                     .for_each(|value| *value = value.min(0.0));
             }
         }
-        let layout = (!self.is_pointwise()).then(|| self.spread(data, map, n, planes));
+        let layout = (!self.is_pointwise()).then(|| self.spread(data, map, n, spread));
         let mut best = Best::new(count);
         values.resize(self.per_group, 0.0);
         let outputs_per_group = self.outputs / self.groups().max(1);
@@ -182,7 +189,7 @@ impl ConvMaxKernel {
                             values: &mut [f32],
                         ) of (sums, max, min, slack, values.as_mut_slice())
                     );
-                    self.best_first(j, first, layout, planes, values, heap, &mut best);
+                    self.best_first(j, first, layout, spread, values, heap, &mut best);
                 }
             }
             for &(_, i) in &best.entries {
@@ -193,14 +200,14 @@ impl ConvMaxKernel {
 
     /// All values `L_ij`, `[outputs, per_group]`, the plain way: every pair is evaluated.
     pub(crate) fn all(&self, (data, map): (&[f32], Map), n: usize) -> Vec<f32> {
-        let mut planes = Vec::new();
-        let layout = self.spread(data, map, n, &mut planes);
+        let mut spread = Spread::default();
+        let layout = self.spread(data, map, n, &mut spread);
         let outputs_per_group = self.outputs / self.groups().max(1);
         let mut values = Vec::with_capacity(self.outputs * self.per_group);
         for j in 0..self.outputs {
             let first = j / outputs_per_group.max(1) * self.per_group;
             for i in 0..self.per_group {
-                values.push(self.evaluate(j, first, i, layout, &planes));
+                values.push(self.evaluate(j, first, i, layout, &spread));
             }
         }
         values
@@ -215,7 +222,7 @@ impl ConvMaxKernel {
         j: usize,
         first: usize,
         layout: Planes,
-        planes: &[f32],
+        spread: &Spread,
         bounds: &[f32],
         heap: &mut BinaryHeap<u64>,
         best: &mut Best,
@@ -237,7 +244,7 @@ impl ConvMaxKernel {
                 break;
             }
             let i = !(key as u32);
-            let value = self.evaluate(j, first, i as usize, layout, planes);
+            let value = self.evaluate(j, first, i as usize, layout, spread);
             if value > 0.0 {
                 best.insert(value, i);
             }
@@ -245,26 +252,26 @@ impl ConvMaxKernel {
     }
 
     /// `L_ij` by direct sums.
-    fn evaluate(&self, j: usize, first: usize, i: usize, layout: Planes, planes: &[f32]) -> f32 {
+    fn evaluate(&self, j: usize, first: usize, i: usize, layout: Planes, spread: &Spread) -> f32 {
         let taps = self.kernel[0] * self.kernel[1];
         let weights = &self.weights[(j * self.per_group + i) * taps..][..taps];
-        let plane = &planes[(first + i) * layout.channel..][..layout.channel];
+        let plane = &spread.planes[(first + i) * layout.channel..][..layout.channel];
         let mut value = f32::NEG_INFINITY;
         dispatch!(
             self.isa,
             plane_max(
-                kernel: &ConvMaxKernel,
                 layout: Planes,
+                taps: &[u32],
                 plane: &[f32],
                 weights: &[f32],
                 value: &mut f32,
-            ) of (self, layout, plane, weights, &mut value)
+            ) of (layout, &spread.taps, plane, weights, &mut value)
         );
         value
     }
 
     /// Copies image `n` into padded planes.
-    fn spread(&self, data: &[f32], map: Map, n: usize, planes: &mut Vec<f32>) -> Planes {
+    fn spread(&self, data: &[f32], map: Map, n: usize, spread: &mut Spread) -> Planes {
         let [top, left, bottom, right] = self.pads;
         let [height, width] = [top + map.height + bottom, left + map.width + right];
         let out = [0, 1].map(|axis| {
@@ -276,11 +283,19 @@ impl ConvMaxKernel {
         let row = (width.div_ceil(stride) + ROW_UNIT).next_multiple_of(ROW_UNIT);
         let phase = height * row;
         let layout = Planes {
-            row,
-            phase,
+            step: self.strides[0] * row,
             channel: stride * phase,
             out,
         };
+        let Spread { planes, taps } = spread;
+        taps.clear();
+        for ky in 0..self.kernel[0] {
+            for kx in 0..self.kernel[1] {
+                let x = kx * self.dilations[1];
+                let at = x % stride * phase + ky * self.dilations[0] * row + x / stride;
+                taps.push(at as u32);
+            }
+        }
         planes.clear();
         planes.resize(map.channels * layout.channel + ROW_UNIT, 0.0);
         for y in 0..map.height {
@@ -366,45 +381,51 @@ unsafe fn bounds<S: Simd>(
     }
 }
 
+/// Output rows whose sums are in registers together, sharing each weight.
+const ROWS: usize = 4;
+
 /// # Safety
 /// `plane` has the layout of one channel of [`ConvMaxKernel::spread`], followed by at least a row
-/// unit of readable elements; instructions as [`Simd`] demands.
+/// unit of readable elements; `taps` are its offsets; instructions as [`Simd`] demands.
 #[inline(always)]
 unsafe fn plane_max<S: Simd>(
-    kernel: &ConvMaxKernel,
     layout: Planes,
+    taps: &[u32],
     plane: &[f32],
     weights: &[f32],
     value: &mut f32,
 ) {
     let [rows, columns] = layout.out;
-    let [kernel_y, kernel_x] = kernel.kernel;
     let mut found = f32::NEG_INFINITY;
-    // SAFETY: column + LANES <= the row's stretched length, as `spread` lays it out.
+    // SAFETY: column + LANES <= the row's stretched length, as `spread` lays it out; rows that do not
+    // exist repeat the last one, which leaves a maximum as it is.
     unsafe {
         let mut largest = S::splat(f32::NEG_INFINITY);
         let mut lanes = [f32::NEG_INFINITY; 16];
-        for y in 0..rows {
+        for first in (0..rows).step_by(ROWS) {
+            let starts: [*const f32; ROWS] = std::array::from_fn(|row| {
+                plane
+                    .as_ptr()
+                    .add((first + row).min(rows - 1) * layout.step)
+            });
             let mut column = 0;
             while column < columns {
-                let mut sum = S::zero();
-                let mut tap = 0;
-                for ky in 0..kernel_y {
-                    let row = (y * kernel.strides[0] + ky * kernel.dilations[0]) * layout.row;
-                    for kx in 0..kernel_x {
-                        let x = kx * kernel.dilations[1];
-                        let at = x % kernel.strides[1] * layout.phase + row + x / kernel.strides[1];
-                        let pixels = S::load(plane.as_ptr().add(at + column));
-                        sum = S::mul_add(S::splat(*weights.get_unchecked(tap)), pixels, sum);
-                        tap += 1;
+                let mut sums = [S::zero(); ROWS];
+                for (&tap, &weight) in taps.iter().zip(weights) {
+                    let weight = S::splat(weight);
+                    let at = tap as usize + column;
+                    for row in 0..ROWS {
+                        sums[row] = S::mul_add(weight, S::load(starts[row].add(at)), sums[row]);
                     }
                 }
-                if columns - column >= S::LANES {
-                    largest = S::max(largest, sum);
-                } else {
-                    S::store(lanes.as_mut_ptr(), sum);
-                    for &lane in &lanes[..columns - column] {
-                        found = if lane > found { lane } else { found };
+                for sum in sums {
+                    if columns - column >= S::LANES {
+                        largest = S::max(largest, sum);
+                    } else {
+                        S::store(lanes.as_mut_ptr(), sum);
+                        for &lane in &lanes[..columns - column] {
+                            found = if lane > found { lane } else { found };
+                        }
                     }
                 }
                 column += S::LANES;
