@@ -1,5 +1,9 @@
 //! Arguments as typed. What they mean is decided by the commands.
 
+use crate::query_args::{
+    ChannelsArgs, ClassesArgs, CompareArgs, EmbedArgs, GROUP_HELP, GraphChoiceArgs, PathsArgs,
+    PredictionsArgs, RecountArgs, SimilarArgs,
+};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use summit_images::Preset;
@@ -21,8 +25,22 @@ pub enum Command {
     Check(CheckArgs),
     /// Summarise a folder of images: one pass, kept in a run folder. Continues an interrupted run.
     Run(RunArgs),
-    /// Print or draw the attribution graph of one class, or of all.
+    /// Print or draw the attribution graph of a class or any group of images, or of all classes.
     Graph(GraphArgs),
+    /// List the classes of a run with images, accuracy and mean probability.
+    Classes(ClassesArgs),
+    /// Confused pairs, confusion matrix, probability histograms, calibration, images by margin.
+    Predictions(PredictionsArgs),
+    /// The channels of a group in each layer, with the images that excite them.
+    Channels(ChannelsArgs),
+    /// The classes most like a group, layer by layer.
+    Similar(SimilarArgs),
+    /// What two groups share and what tells them apart, layer by layer.
+    Compare(CompareArgs),
+    /// Maps of classes, channels or images, layer by layer.
+    Embed(EmbedArgs),
+    /// Paths through a channel, or paths that many classes' graphs share.
+    Paths(PathsArgs),
     /// Combine runs of different images of the same network into one.
     Merge(MergeArgs),
 }
@@ -107,8 +125,11 @@ pub enum ResizeArg {
 
 #[derive(Args, Debug)]
 pub struct InspectArgs {
-    /// The network, an ONNX file.
+    /// The network, an ONNX file; with --outliers a run folder.
     pub model: PathBuf,
+    /// Instead: channels of a finished run that are on top of most images, to leave out of another.
+    #[arg(long)]
+    pub outliers: bool,
     /// Input extents, where the file leaves them open.
     #[arg(long, value_name = "C,H,W", value_parser = triple::<usize>)]
     pub input_shape: Option<[usize; 3]>,
@@ -157,6 +178,10 @@ pub struct RunArgs {
     /// Leave a channel out of activation aggregation; repeatable.
     #[arg(long, value_name = "LAYER:CHANNEL")]
     pub exclude: Vec<String>,
+    /// Leave out the channels that `summit inspect --outliers` proposes for an earlier run of the
+    /// network.
+    #[arg(long, value_name = "FOLDER")]
+    pub exclude_outliers_of: Option<PathBuf>,
     /// Tensors to take as layers instead of the ones found, comma-separated, input side first.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub layers: Vec<String>,
@@ -184,13 +209,12 @@ pub struct RunArgs {
 pub struct GraphArgs {
     /// The run folder.
     pub run: PathBuf,
-    /// Class by id, name or number; repeatable.
-    #[arg(long = "class", value_name = "CLASS", required_unless_present = "all")]
-    pub classes: Vec<String>,
+    #[arg(long = "group", visible_alias = "class", value_name = "GROUP", required_unless_present = "all", help = GROUP_HELP)]
+    pub groups: Vec<String>,
     /// All classes with images.
-    #[arg(long, conflicts_with = "classes")]
+    #[arg(long, conflicts_with = "groups")]
     pub all: bool,
-    /// Group images by their predicted class instead of their label.
+    /// A class stands for the images predicted as it instead of those labelled as it.
     #[arg(long)]
     pub by_prediction: bool,
     /// How to write it; by the extension of --out where that is given.
@@ -199,12 +223,10 @@ pub struct GraphArgs {
     /// File to write; with several classes a folder.
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
-    /// Share of a layer's score at which selection starts.
-    #[arg(long, default_value_t = 0.075, value_name = "SHARE")]
-    pub threshold: f64,
-    /// Folder of the images, if it moved since the run (pictures of SVG).
-    #[arg(long, value_name = "FOLDER")]
-    pub images: Option<PathBuf>,
+    #[command(flatten)]
+    pub choices: GraphChoiceArgs,
+    #[command(flatten)]
+    pub recount: RecountArgs,
     /// Draw SVG without pictures.
     #[arg(long)]
     pub no_pictures: bool,

@@ -207,6 +207,7 @@ fn many_classes() {
             images: IMAGES,
             counts: &rows,
             targets: &targets,
+            contrast: None,
         };
         let start = Instant::now();
         let graph = conv_max_graph(&group, &links, &logits, &GraphParameters::default()).unwrap();

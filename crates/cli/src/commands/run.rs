@@ -2,6 +2,7 @@
 
 use crate::args::RunArgs;
 use crate::model::{self, LabelledImages};
+use crate::recount::Source;
 use crate::{message, progress, sample};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
@@ -13,7 +14,8 @@ use summit_nn::layers::LayerValue;
 use summit_nn::onnx::Model;
 use summit_store::{ImageList, ImageRange, ModelEntry, RunSpec, RunWriter, ShardData, StoreError};
 use summit_summarize::{Inputs, Pass, PassOptions, Progress, ShardTables, run_shards};
-use summit_tables::{ChannelId, LayerId, TopRule};
+use summit_query::Questions;
+use summit_tables::{ChannelId, LayerId, LayerInfo, TopRule};
 
 /// Below this top-1 on the sample, other preprocessings are tried.
 const SUSPICIOUS_ACCURACY: f64 = 0.6;
@@ -43,7 +45,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 
     let spec = spec(args, &loaded, &pass, &preprocessing, &images)?;
     let mut writer = RunWriter::create_or_resume(&args.out, spec)?;
-    write_source(&args.out, &args.images.images)?;
+    write_source(args)?;
     if writer.is_complete() {
         message::note(&format!("{} is complete already", args.out.display()));
     } else {
@@ -86,6 +88,7 @@ fn pass_options(args: &RunArgs, layers: &[LayerValue]) -> Result<PassOptions> {
             .with_context(|| format!("--exclude {text}: \"{channel}\" is not a channel"))?;
         excluded.push((LayerId::from_index(index), ChannelId(channel)));
     }
+    excluded.extend(proposed(args, layers)?);
     excluded.sort_unstable();
     excluded.dedup();
     Ok(PassOptions {
@@ -94,6 +97,27 @@ fn pass_options(args: &RunArgs, layers: &[LayerValue]) -> Result<PassOptions> {
         excluded,
         ..PassOptions::default()
     })
+}
+
+/// Channels that are on top of most images of an earlier run.
+fn proposed(args: &RunArgs, layers: &[LayerValue]) -> Result<Vec<(LayerId, ChannelId)>> {
+    let Some(folder) = &args.exclude_outliers_of else {
+        return Ok(Vec::new());
+    };
+    let questions = Questions::open(folder)?;
+    let names = |layers: &[LayerInfo]| -> Vec<String> {
+        layers.iter().map(|layer| layer.name.clone()).collect()
+    };
+    let own: Vec<LayerInfo> = layers.iter().map(|layer| layer.info.clone()).collect();
+    if names(questions.layers()) != names(&own) {
+        bail!("--exclude-outliers-of: the run has other layers: {}", folder.display());
+    }
+    let found = questions.outliers()?;
+    let of_layer = found.into_iter().flat_map(|outliers| {
+        let channels = outliers.channels.into_iter();
+        channels.map(move |outlier| (outliers.layer, outlier.channel))
+    });
+    Ok(of_layer.collect())
 }
 
 fn spec(
@@ -112,7 +136,12 @@ fn spec(
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let excluded: Vec<String> = args.exclude.clone();
+    let layers = &pass.info().layers;
+    let named = |&(layer, channel): &(LayerId, ChannelId)| {
+        let layer = layers.get(layer.index()).map_or("", |layer| layer.name.as_str());
+        format!("{layer}:{}", channel.0)
+    };
+    let excluded: Vec<String> = pass.excluded().iter().map(named).collect();
     let passed_over: Vec<_> = list.skipped.iter().take(1000).collect();
     Ok(RunSpec {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -138,12 +167,17 @@ fn spec(
     })
 }
 
-/// Remembers where the images lie, for the pictures of later commands. Not part of the results.
-fn write_source(out: &Path, images: &Path) -> Result<()> {
-    let root = std::fs::canonicalize(images).unwrap_or_else(|_| images.to_owned());
-    let text = serde_json::to_string_pretty(&serde_json::json!({ "images": root }))?;
-    let path = out.join(super::graph::SOURCE_FILE);
-    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+/// Remembers where network and images lie, for the pictures and recounts of later commands. Not part
+/// of the results.
+fn write_source(args: &RunArgs) -> Result<()> {
+    let absolute = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let source = Source {
+        images: Some(absolute(&args.images.images)),
+        model: Some(absolute(&args.model.model)),
+        input_shape: args.model.input_shape,
+        output: args.model.output.clone(),
+    };
+    source.store(&args.out)
 }
 
 /// Reports accuracy on a sample and warns when it looks like a preprocessing error.

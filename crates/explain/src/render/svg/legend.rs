@@ -1,17 +1,16 @@
 //! What sizes, widths and dashes mean, below the drawing.
 
-use super::super::grouped;
-use super::{Drawing, LARGEST_SIDE, MARGIN, NARROWEST_EDGE, WIDEST_EDGE};
-use crate::graph::{EdgeKind, Measure};
-use std::fmt::{Result, Write};
+use super::super::{grouped, shortened};
+use super::{Drawing, LARGEST_SIDE, MARGIN, MAX_LABEL, NARROWEST_EDGE, WIDEST_EDGE, xml};
+use crate::graph::{EdgeKind, Measure, Side};
+use std::fmt::{Error, Result, Write};
 
 impl Drawing<'_> {
     /// What sizes and widths mean.
     pub(super) fn write_legend(&self, svg: &mut String, y: f64) -> Result {
         let Self { graph, palette, .. } = self;
-        let largest = graph.nodes.iter().map(|node| node.count).max().unwrap_or(0);
         writeln!(svg, "<g font-size=\"12\">")?;
-        let mut x = MARGIN;
+        let mut x = self.write_sides(svg, MARGIN, y)?;
         for share in [0.25, 1.0] {
             let side = LARGEST_SIDE / 2.0 * f64::sqrt(share);
             writeln!(
@@ -24,14 +23,40 @@ impl Drawing<'_> {
             )?;
             x += side + 8.0;
         }
-        let area = format!(
-            "area: images with the channel on top, at most {}",
-            grouped(u64::from(largest))
-        );
+        let shares = graph.nodes.iter().map(|node| graph.node_share(node));
+        let largest = graph.nodes.iter().map(|node| node.count).max().unwrap_or(0);
+        let largest = match graph.second_group {
+            None => grouped(u64::from(largest)),
+            Some(_) => format!("{:.0}\u{a0}%", 100.0 * shares.fold(0.0, f64::max)),
+        };
+        let area = format!("area: images with the channel on top, at most {largest}");
         self.write_note(svg, x, y, &area)?;
         x += 24.0 + 6.3 * area.chars().count() as f64;
         self.write_edge_legend(svg, x, y)?;
         writeln!(svg, "</g>")
+    }
+
+    /// Whose nodes and edges the colours of a joint graph are; where the legend goes on.
+    fn write_sides(&self, svg: &mut String, mut x: f64, y: f64) -> std::result::Result<f64, Error> {
+        let Self { graph, palette, .. } = self;
+        let Some(second) = &graph.second_group else {
+            return Ok(x);
+        };
+        let only = |name: &str| format!("only {}", xml(&shortened(name, MAX_LABEL)));
+        for (side, words) in [
+            (Side::Shared, "both".to_owned()),
+            (Side::First, only(&graph.group.name)),
+            (Side::Second, only(&second.name)),
+        ] {
+            let (class, colour) = palette.of_side(Some(side), palette.edge);
+            writeln!(
+                svg,
+                "<path class=\"e{class}\" d=\"M{x:.1} {y:.1}h18\" stroke=\"{colour}\" stroke-width=\"5\"/>"
+            )?;
+            self.write_note(svg, x + 24.0, y, &words)?;
+            x += 42.0 + 6.3 * words.chars().count() as f64;
+        }
+        Ok(x)
     }
 
     fn write_edge_legend(&self, svg: &mut String, mut x: f64, y: f64) -> Result {

@@ -1,0 +1,49 @@
+//! `summit similar`: the classes most like a group, layer by layer.
+
+use super::layer_name;
+use crate::query_args::SimilarArgs;
+use crate::table::{Entry, Table};
+use anyhow::Result;
+use std::process::ExitCode;
+use summit_explain::class_name;
+use summit_query::Questions;
+use summit_tables::{ClassId, Grouping};
+
+pub fn run(args: &SimilarArgs) -> Result<ExitCode> {
+    let questions = Questions::open(&args.run)?;
+    let group = questions.group(&args.group)?;
+    let grouping = grouping(args.by_prediction);
+    let limit = if args.limit == 0 { usize::MAX } else { args.limit };
+    let mut table = Table::new(&["layer", "rank", "similarity", "name", "class"]);
+    table.remarks.push(format!(
+        "{}: {} images; cosine of the shares of images that have a channel on top",
+        group.name,
+        group.size()
+    ));
+    for found in questions.similar(&group, grouping, limit)?.into_iter().rev() {
+        for (rank, neighbour) in (1u32..).zip(found.neighbours) {
+            let class = ClassId(neighbour.group.0);
+            table.rows.push(vec![
+                layer_name(&questions, found.layer).into(),
+                rank.into(),
+                Entry::real(Some(neighbour.similarity), 3),
+                class_name(questions.classes(), class).into(),
+                class.0.into(),
+            ]);
+        }
+    }
+    if table.rows.is_empty() {
+        table.remarks.push("no other class has images to compare with".to_owned());
+    }
+    table.write(&args.table)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Which groups the classes stand for.
+pub fn grouping(by_prediction: bool) -> Grouping {
+    if by_prediction {
+        Grouping::Prediction
+    } else {
+        Grouping::Label
+    }
+}
