@@ -182,7 +182,11 @@ pub struct PathsArgs {
     #[arg(long, visible_alias = "class", value_name = "GROUP", help = GROUP_HELP, required_unless_present = "frequent")]
     pub group: Option<String>,
     /// The channel whose paths are shown.
-    #[arg(long, value_name = "LAYER:CHANNEL", required_unless_present = "frequent")]
+    #[arg(
+        long,
+        value_name = "LAYER:CHANNEL",
+        required_unless_present = "frequent"
+    )]
     pub through: Option<String>,
     /// Instead: paths that the graphs of at least this many classes share.
     #[arg(long, value_name = "N", conflicts_with_all = ["group", "through"])]

@@ -77,16 +77,26 @@ impl<'a> NetworkRecount<'a> {
         let spec = &run.manifest().spec;
         let source = Source::of(run.path());
         let model_path = self.args.model.clone().or(source.model);
-        let model_path = model_path.context("the run does not say where its network is; use --model")?;
+        let model_path =
+            model_path.context("the run does not say where its network is; use --model")?;
         let root = self.args.images.clone().or(source.images);
         let root = root.context("the run does not say where its images are; use --images")?;
         if model::sha256(&model_path)? != spec.model.sha256 {
-            bail!("it is not the network of this run: {}", model_path.display());
+            bail!(
+                "it is not the network of this run: {}",
+                model_path.display()
+            );
         }
         let preprocessing: Preprocessing = serde_json::from_value(spec.preprocessing.clone())
             .context("the run's preprocessing is not understood")?;
         let loaded = model::load(&model_path, source.input_shape, source.output.as_deref())?;
-        let names: Vec<String> = spec.model.info.layers.iter().map(|layer| layer.name.clone()).collect();
+        let names: Vec<String> = spec
+            .model
+            .info
+            .layers
+            .iter()
+            .map(|layer| layer.name.clone())
+            .collect();
         let (layers, blocks) = model::layers(&loaded, &names)?;
         let pass = Pass::new(&loaded.graph, &layers, &blocks, PassOptions::default())?;
         if pass.info().convs != spec.model.info.convs {
@@ -101,7 +111,10 @@ impl<'a> NetworkRecount<'a> {
             preprocessing: &preprocessing,
             limits: &limits,
         };
-        message::note(&format!("running the network again on {} images", items.len()));
+        message::note(&format!(
+            "running the network again on {} images",
+            items.len()
+        ));
         run_on(&Arc::new(pass), inputs)
     }
 
@@ -109,7 +122,10 @@ impl<'a> NetworkRecount<'a> {
         let mut items = Vec::with_capacity(images.len());
         let mut labels = Vec::with_capacity(images.len());
         for (position, &image) in images.iter().enumerate() {
-            let record = self.questions.record(image).context("an image is not of this run")?;
+            let record = self
+                .questions
+                .record(image)
+                .context("an image is not of this run")?;
             items.push(ImageItem {
                 // The pass numbers images by position.
                 image: ImageId::from_index(position),

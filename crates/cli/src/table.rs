@@ -20,12 +20,17 @@ pub enum Entry {
 impl Entry {
     /// A number that may be missing.
     pub fn real(value: Option<f64>, digits: usize) -> Self {
-        value.filter(|value| value.is_finite()).map_or(Self::Missing, |value| Self::Real(value, digits))
+        value
+            .filter(|value| value.is_finite())
+            .map_or(Self::Missing, |value| Self::Real(value, digits))
     }
 
     fn text(&self) -> String {
         match self {
-            Self::Text(text) => text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect(),
+            Self::Text(text) => text
+                .chars()
+                .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+                .collect(),
             Self::Whole(number) => number.to_string(),
             Self::Real(number, digits) => format!("{number:.digits$}"),
             Self::Missing => "-".to_owned(),
@@ -100,7 +105,8 @@ impl Table {
         let total = self.rows.len();
         if total > shown {
             self.rows.truncate(shown);
-            self.remarks.push(format!("{shown} of {total} rows (--limit 0 for all)"));
+            self.remarks
+                .push(format!("{shown} of {total} rows (--limit 0 for all)"));
         }
     }
 
@@ -120,8 +126,15 @@ impl Table {
 
     /// The first column to the left, numbers to the right.
     pub fn to_text(&self) -> String {
-        let header = self.columns.iter().map(|column| (*column).to_owned()).collect();
-        let rows = self.rows.iter().map(|row| row.iter().map(Entry::text).collect());
+        let header = self
+            .columns
+            .iter()
+            .map(|column| (*column).to_owned())
+            .collect();
+        let rows = self
+            .rows
+            .iter()
+            .map(|row| row.iter().map(Entry::text).collect());
         let lines: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
         let columns = self.columns.len();
         let width = |column: usize| {
@@ -134,7 +147,11 @@ impl Table {
             cells.any(|cell| matches!(cell, Entry::Text(_)))
         };
         let left: Vec<bool> = (0..columns).map(is_text).collect();
-        let mut text: String = self.remarks.iter().map(|remark| format!("{remark}\n")).collect();
+        let mut text: String = self
+            .remarks
+            .iter()
+            .map(|remark| format!("{remark}\n"))
+            .collect();
         if !text.is_empty() {
             text.push('\n');
         }
@@ -168,7 +185,11 @@ impl Table {
         let columns = self.columns;
         let object = |row: Vec<Entry>| {
             let fields = columns.iter().zip(row);
-            Value::Object(fields.map(|(name, cell)| ((*name).to_owned(), cell.json())).collect::<Map<_, _>>())
+            Value::Object(
+                fields
+                    .map(|(name, cell)| ((*name).to_owned(), cell.json()))
+                    .collect::<Map<_, _>>(),
+            )
         };
         Value::Array(self.rows.into_iter().map(object).collect())
     }
@@ -184,7 +205,9 @@ pub fn format_of(args: &TableArgs) -> Result<TableFormat> {
         Some("json") => TableFormat::Json,
         Some("csv") => TableFormat::Csv,
         Some("txt") => TableFormat::Text,
-        Some(other) => bail!("--out: the extension \"{other}\" is none of txt, csv, json; use --format"),
+        Some(other) => {
+            bail!("--out: the extension \"{other}\" is none of txt, csv, json; use --format")
+        }
         None => TableFormat::Text,
     })
 }
@@ -196,8 +219,16 @@ mod tests {
     #[test]
     fn three_ways_to_write() {
         let mut table = Table::new(&["name", "images", "share"]);
-        table.rows.push(vec!["a, \"b\"".into(), 12.into(), Entry::real(Some(1.0 / 3.0), 2)]);
-        table.rows.push(vec!["c\u{1b}".into(), 7.into(), Entry::real(Some(f64::NAN), 2)]);
+        table.rows.push(vec![
+            "a, \"b\"".into(),
+            12.into(),
+            Entry::real(Some(1.0 / 3.0), 2),
+        ]);
+        table.rows.push(vec![
+            "c\u{1b}".into(),
+            7.into(),
+            Entry::real(Some(f64::NAN), 2),
+        ]);
         assert_eq!(
             table.to_text(),
             "name      images  share\na, \"b\"        12   0.33\nc\u{fffd}             7      -\n"

@@ -72,7 +72,8 @@ pub fn find_class(classes: &[ClassEntry], text: &str) -> Result<ClassId, Unknown
 fn only_short_name<'a>(classes: &'a [ClassEntry], wanted: &str) -> Option<&'a ClassEntry> {
     let short = |class: &&ClassEntry| {
         let name = plain(&class.name);
-        name.split_once(',').is_some_and(|(first, _)| first == wanted)
+        name.split_once(',')
+            .is_some_and(|(first, _)| first == wanted)
     };
     let mut found = classes.iter().filter(short);
     match (found.next(), found.next()) {
@@ -119,7 +120,12 @@ pub(crate) mod tests {
 
     #[test]
     fn classes_are_found_by_any_name() {
-        let classes = named(&["tench, Tinca tinca", "horse_cart", "crane, bird", "crane, machine"]);
+        let classes = named(&[
+            "tench, Tinca tinca",
+            "horse_cart",
+            "crane, bird",
+            "crane, machine",
+        ]);
         let cases = [
             ("n01", Some(1)),
             ("1", Some(1)),

@@ -68,7 +68,11 @@ pub fn compare(first: &ConvMaxGraph, second: &ConvMaxGraph) -> Result<Comparison
         .zip(&graph.layers)
         .map(|(layer, info)| {
             let row = |group: &'_ ConvMaxGraph| -> Vec<u32> {
-                group.counts.get(layer as usize).cloned().unwrap_or_default()
+                group
+                    .counts
+                    .get(layer as usize)
+                    .cloned()
+                    .unwrap_or_default()
             };
             let rows = [row(first), row(second)];
             let sizes = groups.each_ref().map(|group| group.images);
@@ -88,13 +92,22 @@ pub fn compare(first: &ConvMaxGraph, second: &ConvMaxGraph) -> Result<Comparison
 
 fn check(first: &ConvMaxGraph, second: &ConvMaxGraph) -> Result<(), ExplainError> {
     let widths = |group: &ConvMaxGraph| -> Vec<usize> {
-        group.graph.layers.iter().map(|layer| layer.channels as usize).collect()
+        group
+            .graph
+            .layers
+            .iter()
+            .map(|layer| layer.channels as usize)
+            .collect()
     };
     let (expected, found) = (widths(first), widths(second));
     if expected == found {
         return Ok(());
     }
-    let layer = expected.iter().zip(&found).take_while(|(a, b)| a == b).count();
+    let layer = expected
+        .iter()
+        .zip(&found)
+        .take_while(|(a, b)| a == b)
+        .count();
     Err(ExplainError::ShapeMismatch {
         what: "the second group's layer",
         found: found.get(layer).copied().unwrap_or(0),
@@ -121,7 +134,10 @@ fn compared_layer<'g>(
         }
     };
     let on = |side: Side| -> Vec<ComparedChannel> {
-        nodes(side).into_iter().map(|node| compared(node.channel)).collect()
+        nodes(side)
+            .into_iter()
+            .map(|node| compared(node.channel))
+            .collect()
     };
     let [mut shared, mut only_first, mut only_second] =
         [on(Side::Shared), on(Side::First), on(Side::Second)];
@@ -137,9 +153,8 @@ fn compared_layer<'g>(
         .map(|channel| compared(ChannelId::from_index(channel)))
         .filter(|channel| channel.distinctness != 0.0)
         .collect();
-    most_distinct.sort_by(|left, right| {
-        right.distinctness.abs().total_cmp(&left.distinctness.abs())
-    });
+    most_distinct
+        .sort_by(|left, right| right.distinctness.abs().total_cmp(&left.distinctness.abs()));
     most_distinct.truncate(MOST_DISTINCT);
     ComparedLayer {
         name,

@@ -34,7 +34,10 @@ pub fn channel_specificity(all: &ActivationCounts, mass: f64) -> Vec<f64> {
         }
     }
     let groups = f64::from(groups.max(1));
-    groups_with.into_iter().map(|with| (groups / f64::from(with.max(1))).ln()).collect()
+    groups_with
+        .into_iter()
+        .map(|with| (groups / f64::from(with.max(1))).ln())
+        .collect()
 }
 
 /// A channel on top of more than half of all images, whatever the group.
@@ -90,7 +93,10 @@ pub fn weight_restart(
         if weights.len() != factors.len() {
             return Err(mismatch(factors.len(), weights.len(), layer));
         }
-        weights.iter_mut().zip(factors).for_each(|(weight, factor)| *weight *= factor);
+        weights
+            .iter_mut()
+            .zip(factors)
+            .for_each(|(weight, factor)| *weight *= factor);
     }
     Ok(())
 }

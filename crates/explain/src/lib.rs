@@ -42,8 +42,8 @@ pub use error::ExplainError;
 pub use estimate::Estimate;
 pub use filter::{Filter, FilterError};
 pub use graph::{
-    AttributionGraph, ConvMaxGraph, FlowEdge, FlowGraphInput, GraphParameters, GroupTables, Measure, TargetClass,
-    conv_max_graph, flow_graph,
+    AttributionGraph, ConvMaxGraph, FlowEdge, FlowGraphInput, GraphParameters, GroupTables,
+    Measure, TargetClass, conv_max_graph, flow_graph,
 };
 pub use groups::{NO_LABEL, group_count, group_of_cell, group_of_image};
 pub use pagerank::{PageRank, PageRankParameters, pagerank, restart_weights};

@@ -65,7 +65,9 @@ pub fn paths_through(graph: &AttributionGraph, node: PathNode, limit: usize) -> 
     for lower in &below {
         for upper in &above {
             let nodes = lower.ends.iter().rev().filter_map(End::node);
-            let nodes = nodes.chain([node]).chain(upper.ends.iter().filter_map(End::node));
+            let nodes = nodes
+                .chain([node])
+                .chain(upper.ends.iter().filter_map(End::node));
             paths.push(GraphPath {
                 nodes: nodes.collect(),
                 class: upper.ends.last().and_then(End::class),
@@ -233,22 +235,31 @@ pub fn frequent_paths(graphs: &[AttributionGraph], support: u32, limit: usize) -
         }
         // A path whose groups all have a longer one is part of that.
         for (path, (bits, _)) in &longer {
-            for part in [path.get(1..), path.get(..path.len().saturating_sub(1))].into_iter().flatten() {
+            for part in [path.get(1..), path.get(..path.len().saturating_sub(1))]
+                .into_iter()
+                .flatten()
+            {
                 if let Some((part_bits, closed)) = level.get_mut(part) {
                     *closed &= part_bits != bits;
                 }
             }
         }
-        let kept = level.into_iter().filter(|(path, (_, closed))| path.len() >= 3 && *closed);
-        found.paths.extend(kept.map(|(nodes, (bits, _))| FrequentPath {
-            nodes,
-            groups: bits.positions(),
-        }));
+        let kept = level
+            .into_iter()
+            .filter(|(path, (_, closed))| path.len() >= 3 && *closed);
+        found
+            .paths
+            .extend(kept.map(|(nodes, (bits, _))| FrequentPath {
+                nodes,
+                groups: bits.positions(),
+            }));
         level = longer;
     }
     found.paths.sort_by(|left, right| {
         let size = |path: &FrequentPath| (path.groups.len(), path.nodes.len());
-        size(right).cmp(&size(left)).then_with(|| left.nodes.cmp(&right.nodes))
+        size(right)
+            .cmp(&size(left))
+            .then_with(|| left.nodes.cmp(&right.nodes))
     });
     found
 }
@@ -313,9 +324,11 @@ mod tests {
             let found = &graph.nodes[index as usize];
             node(found.layer, found.channel.0)
         };
-        let starts = graph.nodes.iter().map(|found| node(found.layer, found.channel.0)).filter(|start| {
-            !graph.edges.iter().any(|edge| place(edge.to) == *start)
-        });
+        let starts = graph
+            .nodes
+            .iter()
+            .map(|found| node(found.layer, found.channel.0))
+            .filter(|start| !graph.edges.iter().any(|edge| place(edge.to) == *start));
         let mut open: Vec<(Vec<PathNode>, f64)> =
             starts.map(|start| (vec![start], f64::INFINITY)).collect();
         let mut done = Vec::new();

@@ -299,7 +299,9 @@ pub fn calibration<'a>(records: impl IntoIterator<Item = &'a ImageRecord>) -> Ca
 pub fn by_margin<'a>(records: impl IntoIterator<Item = &'a ImageRecord>) -> Vec<&'a ImageRecord> {
     let mut ordered: Vec<&ImageRecord> = records.into_iter().collect();
     let order = |left: &&ImageRecord, right: &&ImageRecord| {
-        left.margin.total_cmp(&right.margin).then(left.image.cmp(&right.image))
+        left.margin
+            .total_cmp(&right.margin)
+            .then(left.image.cmp(&right.image))
     };
     ordered.sort_by(order);
     ordered
@@ -313,7 +315,11 @@ mod tests {
     fn with(image: u32, label: Option<u32>, prediction: u32, probability: f32) -> ImageRecord {
         let mut record = record(image, label, prediction);
         record.top_probabilities = vec![probability];
-        record.label_probability = if label == Some(prediction) { probability } else { 0.05 };
+        record.label_probability = if label == Some(prediction) {
+            probability
+        } else {
+            0.05
+        };
         record.margin = probability - 0.5;
         record
     }
@@ -355,7 +361,10 @@ mod tests {
         assert_eq!((pairs[0].first_as_second, pairs[0].second_as_first), (1, 1));
         assert_eq!(pairs.len(), 2);
         let worst = worst_cell(&cells).unwrap();
-        assert_eq!((worst.label, worst.prediction), (Some(ClassId(0)), ClassId(1)));
+        assert_eq!(
+            (worst.label, worst.prediction),
+            (Some(ClassId(0)), ClassId(1))
+        );
         assert_eq!(worst_cell(&[]), None);
     }
 
@@ -395,7 +404,10 @@ mod tests {
     #[test]
     fn margins_ascend() {
         let records = records();
-        let order: Vec<u32> = by_margin(&records).iter().map(|record| record.image.0).collect();
+        let order: Vec<u32> = by_margin(&records)
+            .iter()
+            .map(|record| record.image.0)
+            .collect();
         assert_eq!(order, [4, 1, 2, 3, 0]);
     }
 }

@@ -24,7 +24,10 @@ pub fn cosine(left: &[u32], right: &[u32]) -> Option<f64> {
 }
 
 fn dot(left: &[u32], right: &[u32]) -> u128 {
-    let products = left.iter().zip(right).map(|(&a, &b)| u64::from(a) * u64::from(b));
+    let products = left
+        .iter()
+        .zip(right)
+        .map(|(&a, &b)| u64::from(a) * u64::from(b));
     products.map(u128::from).sum()
 }
 

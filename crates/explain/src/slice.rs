@@ -189,7 +189,11 @@ impl Group {
         images: BTreeSet<ImageId>,
         records: &[ImageRecord],
     ) -> Result<Self, GroupError> {
-        let members = || records.iter().filter(|record| images.contains(&record.image));
+        let members = || {
+            records
+                .iter()
+                .filter(|record| images.contains(&record.image))
+        };
         let explained: BTreeSet<ClassId> = members().filter_map(explained_class).collect();
         let images: BTreeSet<ImageId> = members().map(|record| record.image).collect();
         if images.is_empty() {
@@ -308,7 +312,9 @@ mod tests {
             (None, 1),
         ];
         let numbered = (0..).zip(cells);
-        numbered.map(|(image, (label, prediction))| record(image, label, prediction)).collect()
+        numbered
+            .map(|(image, (label, prediction))| record(image, label, prediction))
+            .collect()
     }
 
     #[test]
@@ -350,8 +356,13 @@ mod tests {
             assert!(error.contains(reason), "{text}: {error}");
         }
         let spec = GroupSpec::parse("golf ball", &classes).unwrap();
-        let error = Group::new(&spec, &records(), &classes).unwrap_err().to_string();
-        assert_eq!(error, "no image of this run belongs to the group \"golf ball\"");
+        let error = Group::new(&spec, &records(), &classes)
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            "no image of this run belongs to the group \"golf ball\""
+        );
         assert!(Group::new(&GroupSpec::All, &[], &classes).is_err());
     }
 

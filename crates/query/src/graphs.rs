@@ -1,7 +1,7 @@
 //! Attribution graphs of groups and their comparison.
 
 use crate::tables::cell_filters;
-use crate::{Questions, QueryError};
+use crate::{QueryError, Questions};
 use std::collections::BTreeMap;
 use summit_explain::compare::Comparison;
 use summit_explain::slice::{Cell, CellCover};
@@ -57,10 +57,16 @@ impl Questions {
         let mut links = Vec::with_capacity(info.blocks.len());
         for block in &info.blocks {
             let plan = BridgePlan::new(block, &info.convs)?;
-            links.push(plan.bridge(|conv| influence.get(conv.index()), group.size())?.kept);
+            links.push(
+                plan.bridge(|conv| influence.get(conv.index()), group.size())?
+                    .kept,
+            );
         }
         let logits = links.pop().ok_or(QueryError::NoLogits)?;
-        let contrast = choices.contrast.then(|| self.specificity(choices)).transpose()?;
+        let contrast = choices
+            .contrast
+            .then(|| self.specificity(choices))
+            .transpose()?;
         let rows: Vec<&[u32]> = counts.iter().map(Vec::as_slice).collect();
         let targets: Vec<TargetClass> = group
             .targets
@@ -123,7 +129,8 @@ impl Questions {
     #[must_use]
     pub fn top_rule(&self) -> TopRule {
         let rule = self.run.manifest().spec.parameters.get("top_rule");
-        rule.and_then(|rule| serde_json::from_value(rule.clone()).ok()).unwrap_or_default()
+        rule.and_then(|rule| serde_json::from_value(rule.clone()).ok())
+            .unwrap_or_default()
     }
 
     /// conv-max counts of a group, per convolution `[outputs, inputs]`, u32, images.
@@ -132,7 +139,10 @@ impl Questions {
     /// As for [`Questions::graph`].
     pub fn influence(&self, group: &Group, recount: &dyn Recount) -> Result<Vec<Csr>, QueryError> {
         let parameters = &self.run.manifest().spec.parameters;
-        if parameters.get("influence").is_none_or(serde_json::Value::is_null) {
+        if parameters
+            .get("influence")
+            .is_none_or(serde_json::Value::is_null)
+        {
             return Err(QueryError::NoInfluence(self.run.path().to_path_buf()));
         }
         let parts = Parts::new(&group.cover(&self.records));
@@ -140,10 +150,12 @@ impl Questions {
             if images.is_empty() {
                 return Ok(Vec::new());
             }
-            recount.recount(images).map_err(|reason| QueryError::Recount {
-                images: images.len(),
-                reason,
-            })
+            recount
+                .recount(images)
+                .map_err(|reason| QueryError::Recount {
+                    images: images.len(),
+                    reason,
+                })
         };
         let added = recounted(&parts.added)?;
         let removed = recounted(&parts.removed)?;
@@ -171,7 +183,10 @@ impl Questions {
         for filter in cell_filters(cells) {
             for entry in self.run.influence(conv.id, filter)? {
                 let entry = entry?;
-                if cells.binary_search(&(entry.label, entry.prediction)).is_ok() {
+                if cells
+                    .binary_search(&(entry.label, entry.prediction))
+                    .is_ok()
+                {
                     entries.push(entry);
                 }
             }
@@ -215,14 +230,14 @@ fn of_conv<'a>(
     conv: &ConvInfo,
 ) -> impl Iterator<Item = &'a InfluenceEntry> + use<'a> {
     let id = conv.id;
-    tables.iter().filter(move |table| table.conv == id).flat_map(|table| &table.entries)
+    tables
+        .iter()
+        .filter(move |table| table.conv == id)
+        .flat_map(|table| &table.entries)
 }
 
 /// Takes counts away, cell by cell; what would fall below 0 stays at 0.
-fn subtract<'a>(
-    entries: &mut [InfluenceEntry],
-    removed: impl Iterator<Item = &'a InfluenceEntry>,
-) {
+fn subtract<'a>(entries: &mut [InfluenceEntry], removed: impl Iterator<Item = &'a InfluenceEntry>) {
     let key = |entry: &InfluenceEntry| [entry.label, entry.prediction, entry.output, entry.input];
     let mut counts: BTreeMap<[u32; 4], u32> = BTreeMap::new();
     for entry in removed {

@@ -17,6 +17,6 @@ mod tables;
 
 pub use error::QueryError;
 pub use graphs::{GraphChoices, NoRecount, Recount};
-pub use maps::{Mapped, Maps, MapOf};
+pub use maps::{MapOf, Mapped, Maps};
 pub use questions::Questions;
 pub use tables::{GroupChannel, GroupExample, LayerNeighbours, LayerOutliers};

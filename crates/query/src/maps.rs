@@ -1,6 +1,6 @@
 //! Maps of classes, channels and images, layer by layer (docs/method.md section 5).
 
-use crate::{Questions, QueryError};
+use crate::{QueryError, Questions};
 use summit_explain::embedding::{
     Embedder, LayerEmbedding, MAX_POINTS, SparseRows, embed_layer, embed_layers,
 };
@@ -45,7 +45,10 @@ impl Questions {
     ) -> Result<Maps, QueryError> {
         match of {
             MapOf::Classes(grouping) => self.class_maps(grouping, layers, embedder),
-            MapOf::Channels => layers.iter().map(|&layer| self.channel_map(layer, embedder)).collect(),
+            MapOf::Channels => layers
+                .iter()
+                .map(|&layer| self.channel_map(layer, embedder))
+                .collect(),
             MapOf::Images => self.image_maps(layers, embedder),
         }
     }
@@ -65,11 +68,17 @@ impl Questions {
                 *flag = true;
             }
         }
-        let ids: Vec<u32> = (0..classes).zip(present).filter(|(_, has)| *has).map(|(id, _)| id).collect();
+        let ids: Vec<u32> = (0..classes)
+            .zip(present)
+            .filter(|(_, has)| *has)
+            .map(|(id, _)| id)
+            .collect();
         let mut rows = Vec::with_capacity(layers.len());
         for &layer in layers {
             let counts = self.class_counts(grouping, layer)?;
-            rows.push(SparseRows::from_counts(ids.iter().map(|&id| counts.group(GroupId(id))))?);
+            rows.push(SparseRows::from_counts(
+                ids.iter().map(|&id| counts.group(GroupId(id))),
+            )?);
         }
         Ok(mapped(layers, &ids, embed_layers(&rows, embedder)?))
     }
@@ -94,11 +103,7 @@ impl Questions {
         })
     }
 
-    fn image_maps(
-        &self,
-        layers: &[LayerId],
-        embedder: &dyn Embedder,
-    ) -> Result<Maps, QueryError> {
+    fn image_maps(&self, layers: &[LayerId], embedder: &dyn Embedder) -> Result<Maps, QueryError> {
         let count = self.records.len();
         let sampled = count.min(MAX_POINTS);
         let sample = (0..sampled).filter_map(|k| self.records.get(k * count / sampled));

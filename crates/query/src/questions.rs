@@ -44,13 +44,19 @@ impl Questions {
     /// One image of the predictions table.
     #[must_use]
     pub fn record(&self, image: ImageId) -> Option<&ImageRecord> {
-        let position = self.records.binary_search_by_key(&image, |record| record.image);
-        position.ok().and_then(|position| self.records.get(position))
+        let position = self
+            .records
+            .binary_search_by_key(&image, |record| record.image);
+        position
+            .ok()
+            .and_then(|position| self.records.get(position))
     }
 
     /// The records of a group, by ascending image.
     pub fn members<'a>(&'a self, group: &'a Group) -> impl Iterator<Item = &'a ImageRecord> {
-        self.records.iter().filter(|record| group.contains(record.image))
+        self.records
+            .iter()
+            .filter(|record| group.contains(record.image))
     }
 
     /// Names of the classes.

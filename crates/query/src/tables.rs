@@ -1,10 +1,10 @@
 //! A of a group, its channels and their examples, neighbours, outliers.
 
-use crate::{Questions, QueryError};
+use crate::{QueryError, Questions};
 use std::collections::BTreeMap;
 use summit_explain::contrast::OutlierChannel;
-use summit_explain::slice::Cell;
 use summit_explain::similarity::Neighbour;
+use summit_explain::slice::Cell;
 use summit_explain::{ActivationCounts, Group, group_of_cell, neighbours, outliers};
 use summit_store::CellFilter;
 use summit_tables::{ChannelId, GroupId, Grouping, ImageId, LayerId};
@@ -88,7 +88,10 @@ impl Questions {
         for filter in cell_filters(cells) {
             for entry in self.run.activation_counts(layer, filter)? {
                 let entry = entry?;
-                if cells.binary_search(&(entry.label, entry.prediction)).is_ok() {
+                if cells
+                    .binary_search(&(entry.label, entry.prediction))
+                    .is_ok()
+                {
                     counts.add(GroupId(0), ChannelId(entry.channel), entry.images)?;
                 }
             }
@@ -112,7 +115,9 @@ impl Questions {
     }
 
     fn channels(&self, layer: LayerId) -> u32 {
-        self.layers().get(layer.index()).map_or(0, |layer| layer.channels)
+        self.layers()
+            .get(layer.index())
+            .map_or(0, |layer| layer.channels)
     }
 
     /// A of all groups of a grouping by class in a layer: `[classes, channels]`, u32, images.
@@ -165,8 +170,10 @@ impl Questions {
         if examples == 0 {
             return Ok(channels);
         }
-        let mut found: BTreeMap<ChannelId, Vec<GroupExample>> =
-            channels.iter().map(|channel| (channel.channel, Vec::new())).collect();
+        let mut found: BTreeMap<ChannelId, Vec<GroupExample>> = channels
+            .iter()
+            .map(|channel| (channel.channel, Vec::new()))
+            .collect();
         for entry in self.run.top_channels(layer)? {
             let entry = entry?;
             if let Some(list) = found.get_mut(&entry.channel)
@@ -227,7 +234,10 @@ impl Questions {
         let in_class = self.records.iter().filter(|record| {
             summit_explain::group_of_image(grouping, classes, record) == Some(own)
         });
-        in_class.map(|record| record.image).eq(group.images.iter().copied()).then_some(own)
+        in_class
+            .map(|record| record.image)
+            .eq(group.images.iter().copied())
+            .then_some(own)
     }
 
     /// Channels proposed to be left out, layer by layer (docs/method.md section 2).

@@ -10,11 +10,17 @@ use summit_query::Questions;
 pub fn run(args: &ChannelsArgs) -> Result<ExitCode> {
     let questions = Questions::open(&args.run)?;
     let group = questions.group(&args.group)?;
-    let limit = if args.limit == 0 { usize::MAX } else { args.limit };
+    let limit = if args.limit == 0 {
+        usize::MAX
+    } else {
+        args.limit
+    };
     let mut table = Table::new(&[
         "layer", "channel", "images", "share", "example", "value", "row", "column",
     ]);
-    table.remarks.push(format!("{}: {} images", group.name, group.size()));
+    table
+        .remarks
+        .push(format!("{}: {} images", group.name, group.size()));
     for layer in layers(&questions, &args.layers)?.into_iter().rev() {
         for channel in questions.channels_of(&group, layer, limit, args.examples)? {
             let share = f64::from(channel.images) / f64::from(group.size());
@@ -24,7 +30,12 @@ pub fn run(args: &ChannelsArgs) -> Result<ExitCode> {
                 channel.images.into(),
                 Entry::real(Some(share), 3),
             ];
-            let without = [Entry::Missing, Entry::Missing, Entry::Missing, Entry::Missing];
+            let without = [
+                Entry::Missing,
+                Entry::Missing,
+                Entry::Missing,
+                Entry::Missing,
+            ];
             let mut examples: Vec<[Entry; 4]> = channel
                 .examples
                 .iter()
@@ -42,7 +53,9 @@ pub fn run(args: &ChannelsArgs) -> Result<ExitCode> {
                 examples.push(without);
             }
             for example in examples {
-                table.rows.push(start.iter().cloned().chain(example).collect());
+                table
+                    .rows
+                    .push(start.iter().cloned().chain(example).collect());
             }
         }
     }

@@ -11,7 +11,15 @@ use summit_query::Questions;
 pub fn run(args: &ClassesArgs) -> Result<ExitCode> {
     let questions = Questions::open(&args.run)?;
     let mut table = Table::new(&[
-        "class", "id", "name", "images", "labelled", "top1", "top5", "predicted", "precision",
+        "class",
+        "id",
+        "name",
+        "images",
+        "labelled",
+        "top1",
+        "top5",
+        "predicted",
+        "precision",
         "mean_probability",
     ]);
     let all = Accuracy::of(questions.records());

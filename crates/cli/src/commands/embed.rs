@@ -2,9 +2,9 @@
 
 use super::similar::grouping;
 use super::{layer_name, layers};
+use crate::message;
 use crate::query_args::{EmbedArgs, Points, TableFormat};
 use crate::table::{Entry, Table, format_of};
-use crate::message;
 use anyhow::Result;
 use std::process::ExitCode;
 use summit_explain::class_name;
@@ -34,7 +34,10 @@ pub fn run(args: &EmbedArgs) -> Result<ExitCode> {
     if args.table.out.is_some() || format == TableFormat::Text {
         message::print(&text)?;
     } else {
-        message::note(&format!("how well neighbourhoods survived\n{}", text.trim_end()));
+        message::note(&format!(
+            "how well neighbourhoods survived\n{}",
+            text.trim_end()
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -47,7 +50,9 @@ fn quality(questions: &Questions, maps: &[Mapped]) -> Table {
             layer_name(questions, map.layer).into(),
             Entry::Whole(map.ids.len() as u64),
             Entry::real(quality.map(|quality| quality.value), 4),
-            quality.map_or(Entry::Missing, |quality| Entry::Whole(quality.neighbours as u64)),
+            quality.map_or(Entry::Missing, |quality| {
+                Entry::Whole(quality.neighbours as u64)
+            }),
         ]);
     }
     table

@@ -10,9 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use summit_explain::graph::GraphNode;
-use summit_explain::render::{
-    SvgOptions, TextOptions, Theme, render_dot, render_svg, render_text,
-};
+use summit_explain::render::{SvgOptions, TextOptions, Theme, render_dot, render_svg, render_text};
 use summit_explain::slice::explained_class;
 use summit_explain::{
     AttributionGraph, GraphParameters, Group, GroupSpec, SelectionParameters, class_key,
@@ -104,8 +102,12 @@ pub fn all_classes(questions: &Questions, by_prediction: bool) -> Vec<ClassId> {
             explained_class(record)
         }
     };
-    let present: BTreeMap<ClassId, ()> =
-        questions.records().iter().filter_map(class).map(|class| (class, ())).collect();
+    let present: BTreeMap<ClassId, ()> = questions
+        .records()
+        .iter()
+        .filter_map(class)
+        .map(|class| (class, ()))
+        .collect();
     present.into_keys().collect()
 }
 

@@ -53,7 +53,11 @@ fn outliers(args: &InspectArgs) -> Result<ExitCode> {
              --exclude LAYER:CHANNEL or --exclude-outliers-of"
             .to_owned(),
     });
-    let format = if args.json { TableFormat::Json } else { TableFormat::Text };
+    let format = if args.json {
+        TableFormat::Json
+    } else {
+        TableFormat::Text
+    };
     table.write(&TableArgs {
         format: Some(format),
         out: None,

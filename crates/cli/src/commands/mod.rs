@@ -31,7 +31,10 @@ fn layers(questions: &Questions, names: &[String]) -> Result<Vec<LayerId>> {
 
 /// Tensor name of a layer.
 fn layer_name(questions: &Questions, layer: LayerId) -> String {
-    questions.layers().get(layer.index()).map_or_else(String::new, |info| info.name.clone())
+    questions
+        .layers()
+        .get(layer.index())
+        .map_or_else(String::new, |info| info.name.clone())
 }
 
 /// Worker threads by default.

@@ -17,7 +17,11 @@ const MOST_PATHS: usize = 200_000;
 
 pub fn run(args: &PathsArgs) -> Result<ExitCode> {
     let questions = Questions::open(&args.run)?;
-    let limit = if args.limit == 0 { MOST_PATHS } else { args.limit };
+    let limit = if args.limit == 0 {
+        MOST_PATHS
+    } else {
+        args.limit
+    };
     let table = match (args.frequent, &args.group, &args.through) {
         (Some(support), ..) => frequent(&questions, args, support, limit)?,
         (None, Some(group), Some(through)) => {
@@ -39,7 +43,9 @@ fn through_channel(
     let group = questions.group(group)?;
     let node = path_node(questions, through)?;
     let recount = NetworkRecount::new(questions, &args.recount);
-    let graph = questions.graph(&group, &graph_choices(&args.choices), &recount)?.graph;
+    let graph = questions
+        .graph(&group, &graph_choices(&args.choices), &recount)?
+        .graph;
     let mut table = Table::new(&["weakest_share", "path"]);
     table.remarks.push(format!(
         "{}: paths through {through} by the share of images of their weakest edge",
@@ -47,16 +53,24 @@ fn through_channel(
     ));
     // More than are read would only be sorted and thrown away.
     for path in paths_through(&graph, node, limit.min(1000)) {
-        let class = path.class.and_then(|class| graph.classes.get(class as usize));
+        let class = path
+            .class
+            .and_then(|class| graph.classes.get(class as usize));
         let class = class.map(|class| class.name.clone());
-        let steps = path.nodes.iter().map(|node| step(questions, node)).chain(class);
+        let steps = path
+            .nodes
+            .iter()
+            .map(|node| step(questions, node))
+            .chain(class);
         table.rows.push(vec![
             Entry::real(Some(path.weakest), 3),
             steps.collect::<Vec<_>>().join(" > ").into(),
         ]);
     }
     if table.rows.is_empty() {
-        table.remarks.push("the channel is not in the graph, or has no edges there".to_owned());
+        table
+            .remarks
+            .push("the channel is not in the graph, or has no edges there".to_owned());
     }
     Ok(table)
 }
@@ -80,10 +94,16 @@ fn frequent(questions: &Questions, args: &PathsArgs, support: u32, limit: usize)
     ));
     let found = frequent_paths(&graphs, support, MOST_PATHS);
     if found.truncated {
-        table.remarks.push("there are more paths than were looked at; ask for more classes".to_owned());
+        table
+            .remarks
+            .push("there are more paths than were looked at; ask for more classes".to_owned());
     }
     for path in found.paths.into_iter().take(limit) {
-        let steps: Vec<String> = path.nodes.iter().map(|node| step(questions, node)).collect();
+        let steps: Vec<String> = path
+            .nodes
+            .iter()
+            .map(|node| step(questions, node))
+            .collect();
         let name = |&position: &u32| {
             let class: Option<&ClassId> = classes.get(position as usize);
             class.map(|&class| class_name(questions.classes(), class))
@@ -99,7 +119,11 @@ fn frequent(questions: &Questions, args: &PathsArgs, support: u32, limit: usize)
 }
 
 fn step(questions: &Questions, node: &PathNode) -> String {
-    format!("{} {}", layer_name(questions, LayerId(node.layer)), node.channel.0)
+    format!(
+        "{} {}",
+        layer_name(questions, LayerId(node.layer)),
+        node.channel.0
+    )
 }
 
 fn path_node(questions: &Questions, text: &str) -> Result<PathNode> {

@@ -63,7 +63,12 @@ fn summary(name: &str, members: &[ImageRecord]) -> String {
 
 fn pairs(members: &[ImageRecord], name: impl Fn(ClassId) -> String) -> Table {
     let mut table = Table::new(&[
-        "first", "second", "images", "first_as_second", "second_as_first", "first_class",
+        "first",
+        "second",
+        "images",
+        "first_as_second",
+        "second_as_first",
+        "first_class",
         "second_class",
     ]);
     for pair in confused_pairs(&confusion(members)) {
@@ -82,14 +87,19 @@ fn pairs(members: &[ImageRecord], name: impl Fn(ClassId) -> String) -> Table {
 
 fn cells(members: &[ImageRecord], name: impl Fn(ClassId) -> String) -> Table {
     let mut table = Table::new(&[
-        "label", "prediction", "images", "label_class", "prediction_class",
+        "label",
+        "prediction",
+        "images",
+        "label_class",
+        "prediction_class",
     ]);
     let mut cells = confusion(members);
     // Stable: equal ones stay by class.
     cells.sort_by_key(|cell| std::cmp::Reverse(cell.images));
     for cell in cells {
         table.rows.push(vec![
-            cell.label.map_or(Entry::Missing, |label| name(label).into()),
+            cell.label
+                .map_or(Entry::Missing, |label| name(label).into()),
             name(cell.prediction).into(),
             cell.images.into(),
             cell.label.map_or(Entry::Missing, |label| label.0.into()),
@@ -107,10 +117,19 @@ fn edges(bin: usize) -> [Entry; 2] {
 fn histogram(members: &[ImageRecord]) -> Table {
     let histograms = probability_histograms(members);
     let mut table = Table::new(&["from", "to", "label_images", "prediction_images"]);
-    table.remarks.push("images by the probability of their label, and of their prediction".to_owned());
-    for (bin, (label, prediction)) in histograms.label.into_iter().zip(histograms.prediction).enumerate() {
+    table
+        .remarks
+        .push("images by the probability of their label, and of their prediction".to_owned());
+    for (bin, (label, prediction)) in histograms
+        .label
+        .into_iter()
+        .zip(histograms.prediction)
+        .enumerate()
+    {
         let [from, to] = edges(bin);
-        table.rows.push(vec![from, to, label.into(), prediction.into()]);
+        table
+            .rows
+            .push(vec![from, to, label.into(), prediction.into()]);
     }
     table
 }
@@ -118,7 +137,8 @@ fn histogram(members: &[ImageRecord]) -> Table {
 fn reliability(members: &[ImageRecord]) -> Table {
     let calibration = calibration(members);
     let mut table = Table::new(&["from", "to", "images", "confidence", "accuracy"]);
-    if let (Some(expected), Some(largest)) = (calibration.expected_error, calibration.largest_error) {
+    if let (Some(expected), Some(largest)) = (calibration.expected_error, calibration.largest_error)
+    {
         table.remarks.push(format!(
             "expected calibration error {expected:.4}, largest {largest:.4}"
         ));
@@ -138,7 +158,13 @@ fn reliability(members: &[ImageRecord]) -> Table {
 
 fn images(members: &[ImageRecord], name: impl Fn(ClassId) -> String) -> Table {
     let mut table = Table::new(&[
-        "margin", "path", "label", "prediction", "probability", "label_probability", "runner_up",
+        "margin",
+        "path",
+        "label",
+        "prediction",
+        "probability",
+        "label_probability",
+        "runner_up",
         "image",
     ]);
     for record in by_margin(members) {
@@ -147,8 +173,12 @@ fn images(members: &[ImageRecord], name: impl Fn(ClassId) -> String) -> Table {
         table.rows.push(vec![
             Entry::real(Some(f64::from(record.margin)), 2),
             record.path.as_str().into(),
-            record.label.map_or(Entry::Missing, |label| name(label).into()),
-            record.prediction().map_or(Entry::Missing, |class| name(class).into()),
+            record
+                .label
+                .map_or(Entry::Missing, |label| name(label).into()),
+            record
+                .prediction()
+                .map_or(Entry::Missing, |class| name(class).into()),
             Entry::real(probability, 3),
             Entry::real(of_label, 3),
             name(record.runner_up).into(),

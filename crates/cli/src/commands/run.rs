@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use summit_images::{DecodeLimits, ImageSource, Preprocessing};
 use summit_nn::layers::LayerValue;
 use summit_nn::onnx::Model;
+use summit_query::Questions;
 use summit_store::{ImageList, ImageRange, ModelEntry, RunSpec, RunWriter, ShardData, StoreError};
 use summit_summarize::{Inputs, Pass, PassOptions, Progress, ShardTables, run_shards};
-use summit_query::Questions;
 use summit_tables::{ChannelId, LayerId, LayerInfo, TopRule};
 
 /// Below this top-1 on the sample, other preprocessings are tried.
@@ -110,7 +110,10 @@ fn proposed(args: &RunArgs, layers: &[LayerValue]) -> Result<Vec<(LayerId, Chann
     };
     let own: Vec<LayerInfo> = layers.iter().map(|layer| layer.info.clone()).collect();
     if names(questions.layers()) != names(&own) {
-        bail!("--exclude-outliers-of: the run has other layers: {}", folder.display());
+        bail!(
+            "--exclude-outliers-of: the run has other layers: {}",
+            folder.display()
+        );
     }
     let found = questions.outliers()?;
     let of_layer = found.into_iter().flat_map(|outliers| {
@@ -138,7 +141,9 @@ fn spec(
         .into_owned();
     let layers = &pass.info().layers;
     let named = |&(layer, channel): &(LayerId, ChannelId)| {
-        let layer = layers.get(layer.index()).map_or("", |layer| layer.name.as_str());
+        let layer = layers
+            .get(layer.index())
+            .map_or("", |layer| layer.name.as_str());
         format!("{layer}:{}", channel.0)
     };
     let excluded: Vec<String> = pass.excluded().iter().map(named).collect();

@@ -13,14 +13,22 @@ pub fn run(args: &SimilarArgs) -> Result<ExitCode> {
     let questions = Questions::open(&args.run)?;
     let group = questions.group(&args.group)?;
     let grouping = grouping(args.by_prediction);
-    let limit = if args.limit == 0 { usize::MAX } else { args.limit };
+    let limit = if args.limit == 0 {
+        usize::MAX
+    } else {
+        args.limit
+    };
     let mut table = Table::new(&["layer", "rank", "similarity", "name", "class"]);
     table.remarks.push(format!(
         "{}: {} images; cosine of the shares of images that have a channel on top",
         group.name,
         group.size()
     ));
-    for found in questions.similar(&group, grouping, limit)?.into_iter().rev() {
+    for found in questions
+        .similar(&group, grouping, limit)?
+        .into_iter()
+        .rev()
+    {
         for (rank, neighbour) in (1u32..).zip(found.neighbours) {
             let class = ClassId(neighbour.group.0);
             table.rows.push(vec![
@@ -33,7 +41,9 @@ pub fn run(args: &SimilarArgs) -> Result<ExitCode> {
         }
     }
     if table.rows.is_empty() {
-        table.remarks.push("no other class has images to compare with".to_owned());
+        table
+            .remarks
+            .push("no other class has images to compare with".to_owned());
     }
     table.write(&args.table)?;
     Ok(ExitCode::SUCCESS)

@@ -115,7 +115,9 @@ pub fn embed_layer(
     embedder: &dyn Embedder,
 ) -> Result<LayerEmbedding, EmbeddingError> {
     let mut layers = embed_layers(std::slice::from_ref(rows), embedder)?;
-    layers.pop().ok_or(EmbeddingError::Shape("the list of layers"))
+    layers
+        .pop()
+        .ok_or(EmbeddingError::Shape("the list of layers"))
 }
 
 #[cfg(test)]

@@ -24,9 +24,7 @@ impl SparseRows {
     ///
     /// # Errors
     /// More than [`MAX_POINTS`] points; a value that is negative or no finite number.
-    pub fn new(
-        points: impl IntoIterator<Item = Vec<(u32, f64)>>,
-    ) -> Result<Self, EmbeddingError> {
+    pub fn new(points: impl IntoIterator<Item = Vec<(u32, f64)>>) -> Result<Self, EmbeddingError> {
         let mut rows = Vec::new();
         for (point, mut row) in points.into_iter().enumerate() {
             if point == MAX_POINTS {
@@ -44,7 +42,11 @@ impl SparseRows {
             scale(&mut row);
             rows.push(row);
         }
-        let width = rows.iter().flatten().map(|&(column, _)| column as usize + 1).max();
+        let width = rows
+            .iter()
+            .flatten()
+            .map(|&(column, _)| column as usize + 1)
+            .max();
         let mut columns = vec![Vec::new(); width.unwrap_or(0)];
         for (point, row) in (0..).zip(&rows) {
             for &(column, value) in row {
@@ -65,7 +67,9 @@ impl SparseRows {
     ) -> Result<Self, EmbeddingError> {
         Self::new(points.into_iter().map(|row| {
             let present = (0..).zip(row).filter(|(_, count)| **count > 0);
-            present.map(|(column, &count)| (column, f64::from(count))).collect()
+            present
+                .map(|(column, &count)| (column, f64::from(count)))
+                .collect()
         }))
     }
 
@@ -93,7 +97,9 @@ impl SparseRows {
                 }
             }
         }
-        distances.iter_mut().for_each(|value| *value = (1.0 - *value).max(0.0));
+        distances
+            .iter_mut()
+            .for_each(|value| *value = (1.0 - *value).max(0.0));
         if let Some(own) = distances.get_mut(point) {
             *own = 0.0;
         }
@@ -105,7 +111,11 @@ fn scale(row: &mut [(u32, f64)]) {
     let largest = row.iter().map(|&(_, value)| value).fold(0.0, f64::max);
     if largest > 0.0 {
         row.iter_mut().for_each(|(_, value)| *value /= largest);
-        let length: f64 = row.iter().map(|&(_, value)| value * value).sum::<f64>().sqrt();
+        let length: f64 = row
+            .iter()
+            .map(|&(_, value)| value * value)
+            .sum::<f64>()
+            .sqrt();
         row.iter_mut().for_each(|(_, value)| *value /= length);
     }
 }
@@ -141,8 +151,14 @@ impl NearestNeighbours {
             }
         });
         Ok(Self {
-            indices: found.iter().map(|list| list.iter().map(|&(_, other)| other).collect()).collect(),
-            distances: found.iter().map(|list| list.iter().map(|&(d, _)| d).collect()).collect(),
+            indices: found
+                .iter()
+                .map(|list| list.iter().map(|&(_, other)| other).collect())
+                .collect(),
+            distances: found
+                .iter()
+                .map(|list| list.iter().map(|&(d, _)| d).collect())
+                .collect(),
         })
     }
 

@@ -12,7 +12,10 @@ pub fn align(points: &mut [Point], onto: &[Point]) {
         return;
     }
     let centre = |list: &[Point]| -> Point {
-        let sum = list.iter().take(pairs).fold([0.0; 2], |[x, y], [a, b]| [x + a, y + b]);
+        let sum = list
+            .iter()
+            .take(pairs)
+            .fold([0.0; 2], |[x, y], [a, b]| [x + a, y + b]);
         sum.map(|value| value / pairs as f64)
     };
     let (from, to) = (centre(points), centre(onto));
@@ -37,9 +40,6 @@ pub fn align(points: &mut [Point], onto: &[Point]) {
     };
     for point in points {
         let [x, y] = [point[0] - from[0], (point[1] - from[1]) * mirror];
-        *point = [
-            to[0] + cosine * x - sine * y,
-            to[1] + sine * x + cosine * y,
-        ];
+        *point = [to[0] + cosine * x - sine * y, to[1] + sine * x + cosine * y];
     }
 }

@@ -47,7 +47,9 @@ fn clusters_stay_together() {
                 (a[0] - b[0]).hypot(a[1] - b[1])
             };
             let others = (0..120).filter(|&other| other != point);
-            let nearest = others.min_by(|&a, &b| distance(a).total_cmp(&distance(b))).unwrap();
+            let nearest = others
+                .min_by(|&a, &b| distance(a).total_cmp(&distance(b)))
+                .unwrap();
             nearest % 6 != point % 6
         })
         .count();
@@ -58,7 +60,10 @@ fn clusters_stay_together() {
 fn equal_seeds_give_equal_bytes_on_any_number_of_threads() {
     let layers = [rows(&clustered(90, 40, 5)), rows(&clustered(90, 30, 3))];
     let bytes = |threads: usize, seed: u64| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
         let umap = Umap {
             seed,
             ..Umap::default()
@@ -111,7 +116,10 @@ fn alignment_undoes_turning() {
         let mut points = onto.map(turn);
         align(&mut points, &onto);
         for (point, wanted) in points.iter().zip(&onto) {
-            assert!((point[0] - wanted[0]).hypot(point[1] - wanted[1]) < 1e-12, "{points:?}");
+            assert!(
+                (point[0] - wanted[0]).hypot(point[1] - wanted[1]) < 1e-12,
+                "{points:?}"
+            );
         }
     }
     let mut equal = [[1.0, 1.0]; 3];

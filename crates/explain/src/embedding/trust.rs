@@ -47,7 +47,11 @@ pub fn trustworthiness(
             let nearer = |(index, distance): (usize, &f64)| {
                 index != point && (*distance, index) < (own, other)
             };
-            let rank = 1 + in_data.iter().enumerate().filter(|&pair| nearer(pair)).count();
+            let rank = 1 + in_data
+                .iter()
+                .enumerate()
+                .filter(|&pair| nearer(pair))
+                .count();
             penalty += rank.saturating_sub(size) as u64;
         }
     }
@@ -60,5 +64,7 @@ pub fn trustworthiness(
 }
 
 fn squared_distance(from: Option<&Point>, to: &Point) -> f64 {
-    from.map_or(0.0, |from| (from[0] - to[0]).powi(2) + (from[1] - to[1]).powi(2))
+    from.map_or(0.0, |from| {
+        (from[0] - to[0]).powi(2) + (from[1] - to[1]).powi(2)
+    })
 }

@@ -78,7 +78,9 @@ impl Embedder for Umap {
         optimise_embedding_sgd(&mut points, &edges, &parameters, None, self.seed, 0)
             .map_err(|error| EmbeddingError::Failed(error.to_string()))?;
         if !fits(&points, count) {
-            return Err(EmbeddingError::Failed("a coordinate is no number".to_owned()));
+            return Err(EmbeddingError::Failed(
+                "a coordinate is no number".to_owned(),
+            ));
         }
         let pair = |point: &Vec<f64>| match point.as_slice() {
             &[x, y] => [x, y],
@@ -100,5 +102,7 @@ fn circle(count: usize) -> Vec<Point> {
         return vec![[0.0; 2]];
     }
     let angle = |index: usize| std::f64::consts::TAU * index as f64 / count as f64;
-    (0..count).map(|index| [angle(index).cos(), angle(index).sin()]).collect()
+    (0..count)
+        .map(|index| [angle(index).cos(), angle(index).sin()])
+        .collect()
 }

@@ -79,7 +79,10 @@ fn number(rest: &[char]) -> Option<(usize, Token)> {
         }
         text.push(character);
     }
-    let number: f64 = text.parse().ok().filter(|number: &f64| number.is_finite())?;
+    let number: f64 = text
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())?;
     Some((text.chars().count(), Token::Number(number)))
 }
 

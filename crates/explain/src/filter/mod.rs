@@ -47,15 +47,33 @@ pub struct Filter {
 pub const COLUMNS: [(&str, &str); 13] = [
     ("image", "number of the image"),
     ("path", "path relative to the image root, text"),
-    ("label", "true class: number, id or name; missing where unlabelled"),
+    (
+        "label",
+        "true class: number, id or name; missing where unlabelled",
+    ),
     ("prediction", "most probable class: number, id or name"),
     ("runner_up", "class of the highest other logit"),
     ("probability", "probability of the prediction, 0 to 1"),
-    ("label_probability", "probability of the label; missing where unlabelled"),
-    ("margin", "logit of the label (else the prediction) minus the highest other"),
-    ("correct", "the prediction is the label; missing where unlabelled"),
-    ("top5", "the label is among the 5 most probable; missing where unlabelled"),
-    ("rank", "place of the label among the 5 most probable, from 1; missing beyond"),
+    (
+        "label_probability",
+        "probability of the label; missing where unlabelled",
+    ),
+    (
+        "margin",
+        "logit of the label (else the prediction) minus the highest other",
+    ),
+    (
+        "correct",
+        "the prediction is the label; missing where unlabelled",
+    ),
+    (
+        "top5",
+        "the label is among the 5 most probable; missing where unlabelled",
+    ),
+    (
+        "rank",
+        "place of the label among the 5 most probable, from 1; missing beyond",
+    ),
     ("width", "pixels of the original"),
     ("height", "pixels of the original"),
 ];

@@ -32,12 +32,16 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn peek(&self) -> &Token {
-        self.tokens.get(self.at).map_or(&Token::End, |(_, token)| token)
+        self.tokens
+            .get(self.at)
+            .map_or(&Token::End, |(_, token)| token)
     }
 
     fn position(&self) -> usize {
         let last = self.tokens.len().saturating_sub(1);
-        self.tokens.get(self.at.min(last)).map_or(0, |(position, _)| *position)
+        self.tokens
+            .get(self.at.min(last))
+            .map_or(0, |(position, _)| *position)
     }
 
     fn trouble(&self, reason: &str) -> FilterError {
@@ -207,9 +211,8 @@ impl Parser<'_> {
         let and = self.takes_word("and");
         self.needs(and, "\"and\"")?;
         let high = self.comparable(left)?;
-        let part = |low: Operand, high: Operand| {
-            Condition::Compare(low, Comparison::LessOrEqual, high)
-        };
+        let part =
+            |low: Operand, high: Operand| Condition::Compare(low, Comparison::LessOrEqual, high);
         Ok(Condition::And(vec![
             part(low, left.clone()),
             part(left.clone(), high),

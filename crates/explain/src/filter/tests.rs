@@ -47,19 +47,31 @@ fn conditions_hold_as_in_sql() {
         ("top5", [true, true, false]),
         ("rank = 2", [false, true, false]),
         ("label = runner_up", [false, true, false]),
-        ("label <> prediction and prediction = 'n01'", [false, true, false]),
+        (
+            "label <> prediction and prediction = 'n01'",
+            [false, true, false],
+        ),
         ("prediction in ('tench', 5)", [false, true, true]),
         ("prediction not in ('tench', 5)", [true, false, false]),
-        ("probability > 0.7 and probability >= .75", [true, true, true]),
+        (
+            "probability > 0.7 and probability >= .75",
+            [true, true, true],
+        ),
         ("probability between 0.7 and 0.75", [true, true, true]),
-        ("probability not between 0.7 and 0.75", [false, false, false]),
+        (
+            "probability not between 0.7 and 0.75",
+            [false, false, false],
+        ),
         ("label_probability < 0.5", [false, true, false]),
         ("margin < -1 and -2e0 < margin", [true, true, true]),
         ("path like 'n00/%'", [true, false, false]),
         ("path like '%photo__.jpg'", [true, true, true]),
         ("path not like '%2.jpg'", [true, false, true]),
         ("path = 'n00/photo_1.jpg'", [true, false, false]),
-        ("WIDTH > Height AND (image = 1 OR image = 3)", [true, false, true]),
+        (
+            "WIDTH > Height AND (image = 1 OR image = 3)",
+            [true, false, true],
+        ),
         ("prediction = 'o''brien'", [false, false, false]),
     ];
     for (text, expected) in cases {
@@ -96,8 +108,18 @@ fn what_is_no_filter_is_refused_with_its_place() {
     }
     let deep = format!("{}correct{}", "(".repeat(2000), ")".repeat(2000));
     assert!(parse(&deep).unwrap_err().reason.contains("nested"));
-    assert!(parse(&"not ".repeat(1000)).unwrap_err().reason.contains("nested"));
-    assert!(parse(&"x".repeat(5000)).unwrap_err().reason.contains("longer"));
+    assert!(
+        parse(&"not ".repeat(1000))
+            .unwrap_err()
+            .reason
+            .contains("nested")
+    );
+    assert!(
+        parse(&"x".repeat(5000))
+            .unwrap_err()
+            .reason
+            .contains("longer")
+    );
 }
 
 /// `like` by trying every split.
@@ -105,9 +127,9 @@ fn naive_like(text: &[char], pattern: &[char]) -> bool {
     match pattern.split_first() {
         None => text.is_empty(),
         Some(('%', rest)) => (0..=text.len()).any(|skip| naive_like(&text[skip..], rest)),
-        Some((wanted, rest)) => text
-            .split_first()
-            .is_some_and(|(first, after)| (*wanted == '_' || wanted == first) && naive_like(after, rest)),
+        Some((wanted, rest)) => text.split_first().is_some_and(|(first, after)| {
+            (*wanted == '_' || wanted == first) && naive_like(after, rest)
+        }),
     }
 }
 

@@ -4,8 +4,7 @@
 //! figures of both groups, so that it is drawn and read like any other graph.
 
 use super::{
-    AttributionGraph, ConvMaxGraph, EdgeKind, GraphClass, GraphEdge, GraphNode, SecondNode, Side,
-    build::place,
+    AttributionGraph, EdgeKind, GraphClass, GraphEdge, GraphNode, SecondNode, Side, build::place,
 };
 use crate::Csr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +23,13 @@ pub fn join(first: &ConvMaxGraph, second: &ConvMaxGraph) -> AttributionGraph {
     let index: BTreeMap<Place, u32> = places.iter().copied().zip(0..).collect();
     graph.nodes = places
         .iter()
-        .map(|place| joint_node(*place, by_place.each_ref().map(|nodes| nodes.get(place).copied()), [first, second]))
+        .map(|place| {
+            joint_node(
+                *place,
+                by_place.each_ref().map(|nodes| nodes.get(place).copied()),
+                [first, second],
+            )
+        })
         .collect();
     graph.edges = joint_edges([first, second], &index);
     let classes: BTreeMap<ClassId, &str> = [second, first]
@@ -46,7 +51,11 @@ pub fn join(first: &ConvMaxGraph, second: &ConvMaxGraph) -> AttributionGraph {
 }
 
 fn nodes_by_place(graph: &AttributionGraph) -> BTreeMap<Place, &GraphNode> {
-    graph.nodes.iter().map(|node| ((node.layer, node.channel), node)).collect()
+    graph
+        .nodes
+        .iter()
+        .map(|node| ((node.layer, node.channel), node))
+        .collect()
 }
 
 fn joint_node(
@@ -114,7 +123,12 @@ fn joint_logit_edges(
             let node = group.graph.nodes.get(edge.from as usize)?;
             Some((class, (node.layer, node.channel)))
         };
-        group.graph.logit_edges.iter().filter_map(end).collect::<BTreeSet<(ClassId, Place)>>()
+        group
+            .graph
+            .logit_edges
+            .iter()
+            .filter_map(end)
+            .collect::<BTreeSet<(ClassId, Place)>>()
     });
     let all: BTreeSet<&(ClassId, Place)> = ends.iter().flatten().collect();
     all.into_iter()
@@ -170,6 +184,8 @@ impl ConvMaxGraph {
     #[must_use]
     pub fn count(&self, layer: u32, channel: ChannelId) -> u32 {
         let row = self.counts.get(layer as usize);
-        row.and_then(|row| row.get(channel.index())).copied().unwrap_or(0)
+        row.and_then(|row| row.get(channel.index()))
+            .copied()
+            .unwrap_or(0)
     }
 }

@@ -307,7 +307,10 @@ impl AttributionGraph {
         let share = |images: Option<u32>, group: &GraphGroup| {
             f64::from(images.unwrap_or(0)) / f64::from(group.images.max(1))
         };
-        let other = self.second_group.as_ref().map_or(0.0, |group| share(second, group));
+        let other = self
+            .second_group
+            .as_ref()
+            .map_or(0.0, |group| share(second, group));
         share(first, &self.group).max(other)
     }
 

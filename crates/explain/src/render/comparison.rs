@@ -30,10 +30,20 @@ fn write_comparison(text: &mut String, comparison: &Comparison) -> std::fmt::Res
     let images = |group: &GraphGroup| counted(u64::from(group.images), "image");
     writeln!(text, "A  {}  {}", plain(&first.name), images(first))?;
     writeln!(text, "B  {}  {}", plain(&second.name), images(second))?;
-    let nodes = |side| graph.nodes.iter().filter(|node| node.side == Some(side)).count();
+    let nodes = |side| {
+        graph
+            .nodes
+            .iter()
+            .filter(|node| node.side == Some(side))
+            .count()
+    };
     let edges = graph.edges.iter().chain(&graph.logit_edges);
     let edges = |side| edges.clone().filter(|edge| edge.side == Some(side)).count();
-    for (words, side) in [("both", Side::Shared), ("A alone", Side::First), ("B alone", Side::Second)] {
+    for (words, side) in [
+        ("both", Side::Shared),
+        ("A alone", Side::First),
+        ("B alone", Side::Second),
+    ] {
         writeln!(
             text,
             "{words:<8} {}, {}",
@@ -56,12 +66,25 @@ fn write_layer(
     layer: &ComparedLayer,
     groups: [&GraphGroup; 2],
 ) -> std::fmt::Result {
-    let alike = layer.similarity.map_or_else(|| "not comparable".to_owned(), |cosine| format!("{cosine:.3}"));
+    let alike = layer.similarity.map_or_else(
+        || "not comparable".to_owned(),
+        |cosine| format!("{cosine:.3}"),
+    );
     writeln!(text, "\n{}  similarity {alike}", shortened(&layer.name, 60))?;
     let names = groups.map(|group| shortened(&group.name, SHORT_NAME));
     write_channels(text, "both", &layer.shared, groups)?;
-    write_channels(text, &format!("only {}", names[0]), &layer.only_first, groups)?;
-    write_channels(text, &format!("only {}", names[1]), &layer.only_second, groups)?;
+    write_channels(
+        text,
+        &format!("only {}", names[0]),
+        &layer.only_first,
+        groups,
+    )?;
+    write_channels(
+        text,
+        &format!("only {}", names[1]),
+        &layer.only_second,
+        groups,
+    )?;
     write_channels(text, "most distinct", &layer.most_distinct, groups)
 }
 
@@ -82,7 +105,10 @@ fn write_channels(
         .take(LISTED)
         .map(|channel| {
             let [a, b] = [0, 1].map(|side| percent(channel.images[side], groups[side]));
-            format!("{} ({a:.0}/{b:.0} %, {:+.2})", channel.channel.0, channel.distinctness)
+            format!(
+                "{} ({a:.0}/{b:.0} %, {:+.2})",
+                channel.channel.0, channel.distinctness
+            )
         })
         .collect();
     let more = match channels.len().saturating_sub(LISTED) {

@@ -11,8 +11,8 @@ pub use style::Theme;
 
 use super::data_uri::is_image_data_uri;
 use super::{
-    DrawnEdge, Target, class_name, counted, drawn_edges, grouped, layer_name, node_percent, percent,
-    plain, shortened, title, weight_in_words,
+    DrawnEdge, Target, class_name, counted, drawn_edges, grouped, layer_name, node_percent,
+    percent, plain, shortened, title, weight_in_words,
 };
 use crate::graph::{AttributionGraph, EdgeKind, GraphGroup, GraphNode};
 use std::fmt::{Result, Write};
