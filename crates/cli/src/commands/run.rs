@@ -33,6 +33,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let preprocessing = model::preprocessing(&loaded, &args.images.preprocessing)?;
     let (layers, blocks) = model::layers(&loaded, &args.layers)?;
     let options = pass_options(args, &layers)?;
+    let excluded = named_channels(&options.excluded, &layers);
     let pass = Arc::new(Pass::new(&loaded.graph, &layers, &blocks, options)?);
     let images = model::images(&loaded, &args.model.model, &args.images)?;
     for skipped in images.source.list().skipped.iter().take(5) {
@@ -43,7 +44,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     }
     message::note(&format!("preprocessing: {preprocessing}"));
 
-    let spec = spec(args, &loaded, &pass, &preprocessing, &images)?;
+    let spec = spec(args, &loaded, &pass, &preprocessing, &images, excluded)?;
     let mut writer = RunWriter::create_or_resume(&args.out, spec)?;
     write_source(args)?;
     if writer.is_complete() {
@@ -123,12 +124,24 @@ fn proposed(args: &RunArgs, layers: &[LayerValue]) -> Result<Vec<(LayerId, Chann
     Ok(of_layer.collect())
 }
 
+/// `layer:channel`, as `--exclude` takes it.
+fn named_channels(channels: &[(LayerId, ChannelId)], layers: &[LayerValue]) -> Vec<String> {
+    let name = |layer: LayerId| {
+        layers
+            .get(layer.index())
+            .map_or("", |layer| layer.info.name.as_str())
+    };
+    let named = |&(layer, channel): &(LayerId, ChannelId)| format!("{}:{}", name(layer), channel.0);
+    channels.iter().map(named).collect()
+}
+
 fn spec(
     args: &RunArgs,
     loaded: &Model,
     pass: &Pass,
     preprocessing: &Preprocessing,
     images: &LabelledImages,
+    excluded: Vec<String>,
 ) -> Result<RunSpec> {
     let input = model::input_shape(loaded)?;
     let list = images.source.list();
@@ -139,14 +152,6 @@ fn spec(
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let layers = &pass.info().layers;
-    let named = |&(layer, channel): &(LayerId, ChannelId)| {
-        let layer = layers
-            .get(layer.index())
-            .map_or("", |layer| layer.name.as_str());
-        format!("{layer}:{}", channel.0)
-    };
-    let excluded: Vec<String> = pass.excluded().iter().map(named).collect();
     let passed_over: Vec<_> = list.skipped.iter().take(1000).collect();
     Ok(RunSpec {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
