@@ -42,3 +42,8 @@ pub fn print(text: &str) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+/// `1 image`, `2 images`.
+pub fn images(count: u32) -> String {
+    format!("{count} image{}", if count == 1 { "" } else { "s" })
+}

@@ -165,3 +165,110 @@ fn compared_layer<'g>(
         most_distinct,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::tests::layer;
+    use crate::render::{SvgOptions, render_comparison, render_svg};
+    use crate::{Csr, GraphParameters, GroupTables, TargetClass, conv_max_graph};
+    use summit_tables::ClassId;
+
+    /// Two layers of three channels; what a group has on top is its own, the weights are the same.
+    fn group(name: &str, class: u32, images: u32, counts: [[u32; 3]; 2]) -> ConvMaxGraph {
+        let layers = [layer(0, "low", 3), layer(1, "high", 3)];
+        let links = vec![
+            Csr::from_triplets(3, 3, vec![(0, 0, 4), (1, 1, 4), (2, 2, 4), (0, 2, 1)]).unwrap(),
+        ];
+        let logits = Csr::from_triplets(2, 3, vec![(0, 0, 3), (1, 1, 2), (0, 2, 1)]).unwrap();
+        let targets = [TargetClass {
+            class: ClassId(class),
+            name: name.to_owned(),
+        }];
+        let rows: Vec<&[u32]> = counts.iter().map(<[u32; 3]>::as_slice).collect();
+        let tables = GroupTables {
+            layers: &layers,
+            name,
+            images,
+            counts: &rows,
+            targets: &targets,
+            contrast: None,
+        };
+        let mut parameters = GraphParameters::default();
+        parameters.selection.start_threshold = 0.7;
+        let graph = conv_max_graph(&tables, &links, &logits, &parameters).unwrap();
+        ConvMaxGraph {
+            graph,
+            counts: counts.map(|row| row.to_vec()).into(),
+            links,
+            logits,
+        }
+    }
+
+    #[test]
+    fn what_is_shared_and_what_is_not() {
+        let first = group("black <bear>", 0, 4, [[4, 0, 4], [4, 0, 3]]);
+        let second = group("brown bear", 1, 8, [[0, 8, 8], [0, 8, 6]]);
+        let found = compare(&first, &second).unwrap();
+        found.graph.check().unwrap();
+        let [low, high] = found.layers.as_slice() else {
+            panic!("{found:?}")
+        };
+        let channels = |list: &[ComparedChannel]| -> Vec<u32> {
+            list.iter().map(|compared| compared.channel.0).collect()
+        };
+        for layer in [low, high] {
+            assert_eq!(channels(&layer.shared), [2], "{layer:?}");
+            assert_eq!(channels(&layer.only_first), [0], "{layer:?}");
+            assert_eq!(channels(&layer.only_second), [1], "{layer:?}");
+        }
+        assert_eq!(high.only_first[0].distinctness, 1.0);
+        assert_eq!(high.only_second[0].distinctness, -1.0);
+        assert_eq!(
+            (high.shared[0].images, high.shared[0].distinctness),
+            ([3, 6], 0.0)
+        );
+        assert_eq!(channels(&high.most_distinct), [0, 1]);
+        assert_eq!(low.similarity, Some(0.5));
+        let graph = &found.graph;
+        assert_eq!(graph.classes.len(), 2);
+        let shared = graph
+            .nodes
+            .iter()
+            .find(|node| node.side == Some(Side::Shared))
+            .unwrap();
+        assert!(shared.second.unwrap().pagerank.is_some() && shared.pagerank.is_some());
+        // An edge of one group carries the weight it has in the other.
+        assert!(
+            graph
+                .edges
+                .iter()
+                .all(|edge| edge.influence == edge.second_influence)
+        );
+
+        let text = render_comparison(&found);
+        assert!(
+            text.contains("only brown bear: 1 (0/100 %, -1.00)"),
+            "{text}"
+        );
+        let svg = render_svg(graph, &SvgOptions::default());
+        for part in [
+            "only black &lt;bear&gt;",
+            "class=\"frame first\"",
+            "class=\"frame second\"",
+        ] {
+            assert!(svg.contains(part), "{part} is missing: {svg}");
+        }
+        let json = serde_json::to_string(&found.graph).unwrap();
+        let back: AttributionGraph = serde_json::from_str(&json).unwrap();
+        assert_eq!(&back, graph);
+    }
+
+    #[test]
+    fn another_network_is_refused() {
+        let first = group("a", 0, 1, [[1; 3]; 2]);
+        let mut second = first.clone();
+        second.graph.layers.pop();
+        assert!(compare(&first, &second).is_err());
+    }
+}

@@ -1,6 +1,7 @@
 //! `summit channels`: the channels of a group, layer by layer.
 
 use super::{layer_name, layers};
+use crate::message;
 use crate::query_args::ChannelsArgs;
 use crate::table::{Entry, Table};
 use anyhow::Result;
@@ -20,7 +21,7 @@ pub fn run(args: &ChannelsArgs) -> Result<ExitCode> {
     ]);
     table
         .remarks
-        .push(format!("{}: {} images", group.name, group.size()));
+        .push(format!("{}: {}", group.name, message::images(group.size())));
     for layer in layers(&questions, &args.layers)?.into_iter().rev() {
         for channel in questions.channels_of(&group, layer, limit, args.examples)? {
             let share = f64::from(channel.images) / f64::from(group.size());

@@ -1,5 +1,6 @@
 //! `summit classes`: the classes of a run.
 
+use crate::message;
 use crate::query_args::ClassesArgs;
 use crate::table::{Entry, Table};
 use anyhow::Result;
@@ -24,8 +25,8 @@ pub fn run(args: &ClassesArgs) -> Result<ExitCode> {
     ]);
     let all = Accuracy::of(questions.records());
     table.remarks.push(format!(
-        "{} images, {} labelled{}",
-        all.images,
+        "{}, {} labelled{}",
+        message::images(all.images),
         all.labelled,
         match (all.top1_share(), all.top5_share()) {
             (Some(top1), Some(top5)) => {

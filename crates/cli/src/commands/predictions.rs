@@ -1,5 +1,6 @@
 //! `summit predictions`: what a group of images was taken for.
 
+use crate::message;
 use crate::query_args::{PredictionTable, PredictionsArgs, TableFormat};
 use crate::table::{Entry, Table, format_of};
 use anyhow::Result;
@@ -35,7 +36,7 @@ pub fn run(args: &PredictionsArgs) -> Result<ExitCode> {
                 "most often: {} taken for {}, {}",
                 cell.label.map_or_else(String::new, name),
                 name(cell.prediction),
-                images_in_words(cell.images)
+                message::images(cell.images)
             ));
         }
         remarks.append(&mut table.remarks);
@@ -46,10 +47,6 @@ pub fn run(args: &PredictionsArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn images_in_words(images: u32) -> String {
-    format!("{images} image{}", if images == 1 { "" } else { "s" })
-}
-
 fn summary(name: &str, members: &[ImageRecord]) -> String {
     let accuracy = Accuracy::of(members);
     let shares = match (accuracy.top1_share(), accuracy.top5_share()) {
@@ -58,7 +55,7 @@ fn summary(name: &str, members: &[ImageRecord]) -> String {
         }
         _ => "no labels".to_owned(),
     };
-    format!("{name}: {}, {shares}", images_in_words(accuracy.images))
+    format!("{name}: {}, {shares}", message::images(accuracy.images))
 }
 
 fn pairs(members: &[ImageRecord], name: impl Fn(ClassId) -> String) -> Table {

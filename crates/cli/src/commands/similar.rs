@@ -1,6 +1,7 @@
 //! `summit similar`: the classes most like a group, layer by layer.
 
 use super::layer_name;
+use crate::message;
 use crate::query_args::SimilarArgs;
 use crate::table::{Entry, Table};
 use anyhow::Result;
@@ -20,9 +21,9 @@ pub fn run(args: &SimilarArgs) -> Result<ExitCode> {
     };
     let mut table = Table::new(&["layer", "rank", "similarity", "name", "class"]);
     table.remarks.push(format!(
-        "{}: {} images; cosine of the shares of images that have a channel on top",
+        "{}: {}; cosine of the shares of images that have a channel on top",
         group.name,
-        group.size()
+        message::images(group.size())
     ));
     for found in questions
         .similar(&group, grouping, limit)?

@@ -9,7 +9,7 @@ use manifolds_rs::data::graph::{
     coo_to_adjacency_list, filter_weak_edges, knn_to_coo, smooth_knn_dist, symmetrise_graph,
 };
 use manifolds_rs::data::init::spectral_layout;
-use manifolds_rs::training::umap_optimisers::{UmapOptimParams, optimise_embedding_sgd};
+use manifolds_rs::training::umap_optimisers::{UmapOptimParams, optimise_embedding_adam_parallel};
 
 /// Below this number of points there is no neighbourhood to speak of: they go onto a circle.
 const FEWEST_POINTS: usize = 5;
@@ -24,8 +24,10 @@ pub struct Umap {
     pub seed: u64,
     /// How close points may lie, above 0.
     pub min_dist: f64,
-    /// Rounds of the optimiser, at least 1.
+    /// Rounds of the optimiser from its own start, at least 1.
     pub epochs: usize,
+    /// Rounds from coordinates that are given, which are nearly right already, at least 1.
+    pub chained_epochs: usize,
 }
 
 impl Default for Umap {
@@ -34,6 +36,7 @@ impl Default for Umap {
             seed: 0,
             min_dist: 0.1,
             epochs: 500,
+            chained_epochs: 200,
         }
     }
 }
@@ -51,11 +54,16 @@ impl Embedder for Umap {
         if count < FEWEST_POINTS {
             return Ok(start.map_or_else(|| circle(count), <[Point]>::to_vec));
         }
+        let epochs = match start {
+            Some(_) => self.chained_epochs,
+            None => self.epochs,
+        }
+        .max(1);
         let NearestNeighbours { indices, distances } = neighbours;
         let size = distances.iter().map(Vec::len).max().unwrap_or(0);
         let (sigmas, rhos) = smooth_knn_dist(distances, size, 1.0, 1e-5, 64);
         let graph = knn_to_coo(indices, distances, &sigmas, &rhos);
-        let graph = filter_weak_edges(symmetrise_graph(graph, 1.0), self.epochs, 0);
+        let graph = filter_weak_edges(symmetrise_graph(graph, 1.0), epochs, 0);
         let mut points: Vec<Vec<f64>> = match start {
             Some(start) => start.iter().map(|point| point.to_vec()).collect(),
             None => spectral_layout(&graph, 2, self.seed, Some(START_EXTENT), None)
@@ -68,14 +76,14 @@ impl Embedder for Umap {
             1.0,
             None,
             None,
-            Some(self.epochs),
+            Some(epochs),
             None,
             None,
             None,
             None,
         );
         let edges = coo_to_adjacency_list(&graph);
-        optimise_embedding_sgd(&mut points, &edges, &parameters, None, self.seed, 0)
+        optimise_embedding_adam_parallel(&mut points, &edges, &parameters, None, self.seed, 0)
             .map_err(|error| EmbeddingError::Failed(error.to_string()))?;
         if !fits(&points, count) {
             return Err(EmbeddingError::Failed(

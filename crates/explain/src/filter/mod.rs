@@ -323,4 +323,4 @@ fn is_like(text: &str, pattern: &[char]) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
