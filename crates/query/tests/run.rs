@@ -23,7 +23,7 @@ const CONVS: [[u32; 2]; 2] = [[6, 4], [4, CLASSES]];
 
 /// Numbers without pattern (splitmix64).
 fn pick(image: u32, salt: u64, below: u32) -> u32 {
-    let mut value = (u64::from(image) << 20 | salt).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut value: u64 = (u64::from(image) << 20 | salt).wrapping_add(0x9e37_79b9_7f4a_7c15);
     value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     ((value ^ (value >> 31)) % u64::from(below)) as u32
@@ -64,9 +64,10 @@ fn cell(image: u32) -> (u32, u32) {
 /// Two top channels of an image.
 fn top(image: u32, layer: u32) -> Vec<u32> {
     let channels = CHANNELS[layer as usize];
-    let first = (cell(image).0.min(9) + pick(image, 10 + u64::from(layer), 2)) % channels;
+    let first: u32 = (cell(image).0.min(9) + pick(image, 10 + u64::from(layer), 2)) % channels;
     let second = pick(image, 20 + u64::from(layer), channels);
-    BTreeSet::from([first, second]).into_iter().collect()
+    let channels: BTreeSet<u32> = BTreeSet::from([first, second]);
+    channels.into_iter().collect()
 }
 
 /// Two inputs of every output.
@@ -90,7 +91,7 @@ fn counted(images: &[ImageId]) -> Vec<ConvMaxCounts> {
                 }
             }
         }
-        let entry = |([label, prediction, output, input], count)| InfluenceEntry {
+        let entry = |([label, prediction, output, input], count): ([u32; 4], u32)| InfluenceEntry {
             label,
             prediction,
             output,
@@ -174,7 +175,7 @@ fn tables(layer: u32) -> (LayerTables, Vec<ActivationEntry>) {
     for channel in 0..CHANNELS[layer as usize] {
         tables.histograms.insert(channel, vec![IMAGES]);
     }
-    let entry = |((label, prediction, channel), images)| ActivationEntry {
+    let entry = |((label, prediction, channel), images): ((u32, u32, u32), u32)| ActivationEntry {
         label,
         prediction,
         channel,
@@ -206,7 +207,7 @@ fn write(folder: &Path, influence: bool) -> Questions {
             sha256: "cd".repeat(32),
         },
     };
-    let (layers, activations) = (0..2).map(tables).unzip();
+    let (layers, activations): (Vec<_>, Vec<_>) = (0..2).map(tables).unzip();
     let all: Vec<ImageId> = (0..IMAGES).map(ImageId).collect();
     let data = ShardData {
         images: (0..IMAGES).map(record).collect(),
