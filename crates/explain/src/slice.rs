@@ -106,7 +106,7 @@ impl GroupSpec {
         let in_group = |grouping, class: ClassId| {
             group_of_image(grouping, u32::MAX, record) == Some(GroupId(class.0))
         };
-        let prediction = record.top_classes.first().copied();
+        let prediction = record.prediction();
         match self {
             Self::All => true,
             Self::Correct => record.label.is_some() && record.label == prediction,
@@ -256,14 +256,14 @@ impl Group {
 /// The class whose logit explains an image: its label, else its prediction.
 #[must_use]
 pub fn explained_class(record: &ImageRecord) -> Option<ClassId> {
-    record.label.or(record.top_classes.first().copied())
+    record.label.or(record.prediction())
 }
 
 /// The cell of an image; `None` without a prediction.
 #[must_use]
 pub fn cell_of(record: &ImageRecord) -> Option<Cell> {
     let label = record.label.map_or(crate::NO_LABEL, |label| label.0);
-    Some((label, record.top_classes.first()?.0))
+    Some((label, record.prediction()?.0))
 }
 
 /// How a group lies in the confusion matrix. Counts are kept by cell, and they add up, so the counts

@@ -4,7 +4,7 @@ use crate::{QueryError, Questions};
 use std::collections::BTreeMap;
 use summit_explain::contrast::OutlierChannel;
 use summit_explain::similarity::Neighbour;
-use summit_explain::slice::Cell;
+use summit_explain::slice::{Cell, CellCover};
 use summit_explain::{ActivationCounts, Group, group_of_cell, neighbours, outliers};
 use summit_store::CellFilter;
 use summit_tables::{ChannelId, GroupId, Grouping, ImageId, LayerId};
@@ -62,12 +62,7 @@ impl Questions {
     /// # Errors
     /// When a table is damaged.
     pub fn counts(&self, group: &Group, layer: LayerId) -> Result<Vec<u32>, QueryError> {
-        let cover = group.cover(&self.records);
-        if cover.partial.is_empty() {
-            self.counts_of_cells(&cover.whole, layer)
-        } else {
-            self.counts_of_images(group, layer)
-        }
+        self.covered_counts(group, &group.cover(&self.records), layer)
     }
 
     /// A of a group in every layer, input side first.
@@ -75,15 +70,27 @@ impl Questions {
     /// # Errors
     /// When a table is damaged.
     pub fn counts_of_layers(&self, group: &Group) -> Result<Vec<Vec<u32>>, QueryError> {
+        let cover = group.cover(&self.records);
         let layers = self.layers().iter();
-        layers.map(|layer| self.counts(group, layer.id)).collect()
+        layers
+            .map(|layer| self.covered_counts(group, &cover, layer.id))
+            .collect()
     }
 
-    pub(crate) fn counts_of_cells(
+    fn covered_counts(
         &self,
-        cells: &[Cell],
+        group: &Group,
+        cover: &CellCover,
         layer: LayerId,
     ) -> Result<Vec<u32>, QueryError> {
+        if cover.partial.is_empty() {
+            self.counts_of_cells(&cover.whole, layer)
+        } else {
+            self.counts_of_images(group, layer)
+        }
+    }
+
+    fn counts_of_cells(&self, cells: &[Cell], layer: LayerId) -> Result<Vec<u32>, QueryError> {
         let mut counts = ActivationCounts::zeros(1, self.channels(layer))?;
         for filter in cell_filters(cells) {
             for entry in self.run.activation_counts(layer, filter)? {
@@ -99,11 +106,7 @@ impl Questions {
         Ok(counts.group(GroupId(0)).to_vec())
     }
 
-    pub(crate) fn counts_of_images(
-        &self,
-        group: &Group,
-        layer: LayerId,
-    ) -> Result<Vec<u32>, QueryError> {
+    fn counts_of_images(&self, group: &Group, layer: LayerId) -> Result<Vec<u32>, QueryError> {
         let mut counts = ActivationCounts::zeros(1, self.channels(layer))?;
         for entry in self.run.top_channels(layer)? {
             let entry = entry?;
@@ -211,10 +214,11 @@ impl Questions {
         limit: usize,
     ) -> Result<Vec<LayerNeighbours>, QueryError> {
         let own = self.own_class(group, grouping);
+        let cover = group.cover(&self.records);
         let layers = self.layers().iter();
         layers
             .map(|layer| {
-                let row = self.counts(group, layer.id)?;
+                let row = self.covered_counts(group, &cover, layer.id)?;
                 let all = self.class_counts(grouping, layer.id)?;
                 Ok(LayerNeighbours {
                     layer: layer.id,

@@ -25,7 +25,7 @@ pub fn run(args: &ChannelsArgs) -> Result<ExitCode> {
     for layer in layers(&questions, &args.layers)?.into_iter().rev() {
         for channel in questions.channels_of(&group, layer, limit, args.examples)? {
             let share = f64::from(channel.images) / f64::from(group.size());
-            let start = vec![
+            let start = [
                 layer_name(&questions, layer).into(),
                 channel.channel.0.into(),
                 channel.images.into(),

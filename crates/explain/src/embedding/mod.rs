@@ -92,7 +92,7 @@ pub fn embed_layers(
 ) -> Result<Vec<LayerEmbedding>, EmbeddingError> {
     let mut done: Vec<LayerEmbedding> = Vec::with_capacity(layers.len());
     for rows in layers {
-        let neighbours = NearestNeighbours::find(rows, NEIGHBOURS)?;
+        let neighbours = NearestNeighbours::find(rows, NEIGHBOURS);
         let before = done.last().map(|layer| layer.points.as_slice());
         let mut points = embedder.embed(&neighbours, before)?;
         if let Some(before) = before {
@@ -106,7 +106,7 @@ pub fn embed_layers(
     Ok(done)
 }
 
-/// One layer's map, placed by `start` (the same points in the layer before) where that is given.
+/// One layer's map, from the method's own start.
 ///
 /// # Errors
 /// As for [`embed_layers`].

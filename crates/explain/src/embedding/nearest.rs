@@ -131,35 +131,21 @@ pub struct NearestNeighbours {
 
 impl NearestNeighbours {
     /// The `count` nearest of each point, all others where there are fewer.
-    ///
-    /// # Errors
-    /// None today: rows are within limits already. Kept for embedders' uniform handling.
-    pub fn find(rows: &SparseRows, count: usize) -> Result<Self, EmbeddingError> {
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let chunk = rows.len().div_ceil(threads).max(1);
-        let mut found: Vec<Vec<(f64, usize)>> = vec![Vec::new(); rows.len()];
-        std::thread::scope(|scope| {
-            for (part, lists) in found.chunks_mut(chunk).enumerate() {
-                scope.spawn(move || {
-                    let mut distances = Vec::new();
-                    for (offset, list) in lists.iter_mut().enumerate() {
-                        let point = part * chunk + offset;
-                        rows.distances(point, &mut distances);
-                        *list = nearest(&distances, point, count);
-                    }
-                });
-            }
+    #[must_use]
+    pub fn find(rows: &SparseRows, count: usize) -> Self {
+        let found = per_point(rows.len(), |point, distances| {
+            rows.distances(point, distances);
+            nearest(distances, point, count)
         });
-        Ok(Self {
-            indices: found
-                .iter()
-                .map(|list| list.iter().map(|&(_, other)| other).collect())
-                .collect(),
-            distances: found
-                .iter()
-                .map(|list| list.iter().map(|&(d, _)| d).collect())
-                .collect(),
-        })
+        let (indices, distances) = found
+            .into_iter()
+            .map(|list| {
+                list.into_iter()
+                    .map(|(distance, other)| (other, distance))
+                    .unzip()
+            })
+            .unzip();
+        Self { indices, distances }
     }
 
     /// Number of points.
@@ -173,6 +159,29 @@ impl NearestNeighbours {
     pub fn is_empty(&self) -> bool {
         self.indices.is_empty()
     }
+}
+
+/// What `work` makes of each number below `count`, in order, on all processors; each thread has one
+/// buffer to work in.
+pub(super) fn per_point<T: Send>(
+    count: usize,
+    work: impl Fn(usize, &mut Vec<f64>) -> T + Sync,
+) -> Vec<T> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let chunk = count.div_ceil(threads).max(1);
+    let mut results: Vec<Option<T>> = std::iter::repeat_with(|| None).take(count).collect();
+    std::thread::scope(|scope| {
+        for (part, slots) in results.chunks_mut(chunk).enumerate() {
+            let work = &work;
+            scope.spawn(move || {
+                let mut buffer = Vec::new();
+                for (offset, slot) in slots.iter_mut().enumerate() {
+                    *slot = Some(work(part * chunk + offset, &mut buffer));
+                }
+            });
+        }
+    });
+    results.into_iter().flatten().collect()
 }
 
 /// The `count` smallest but the point's own, ties by lower point.

@@ -1,6 +1,7 @@
 //! How well a map keeps neighbourhoods: trustworthiness (Venna and Kaski, 2001).
 
-use super::{Point, SparseRows, nearest::nearest};
+use super::nearest::{nearest, per_point};
+use super::{Point, SparseRows};
 use serde::Serialize;
 
 /// Above this number of points the measure is taken at evenly spaced ones, against all.
@@ -33,34 +34,37 @@ pub fn trustworthiness(
         return None;
     }
     let measured = count.min(MEASURED_POINTS);
-    let mut in_data = Vec::new();
-    let mut penalty = 0u64;
-    for position in 0..measured {
+    let penalties = per_point(measured, |position, in_data| {
         let point = position * count / measured;
-        rows.distances(point, &mut in_data);
-        let in_map: Vec<f64> = points
-            .iter()
-            .map(|other| squared_distance(points.get(point), other))
-            .collect();
-        for (_, other) in nearest(&in_map, point, size) {
-            let own = in_data.get(other).map_or(0.0, |&distance| distance);
-            let nearer = |(index, distance): (usize, &f64)| {
-                index != point && (*distance, index) < (own, other)
-            };
-            let rank = 1 + in_data
-                .iter()
-                .enumerate()
-                .filter(|&pair| nearer(pair))
-                .count();
-            penalty += rank.saturating_sub(size) as u64;
-        }
-    }
+        rows.distances(point, in_data);
+        penalty(in_data, points, point, size)
+    });
+    let penalty: u64 = penalties.into_iter().sum();
     let (n, k) = (count as f64, size as f64);
     let largest = measured as f64 * k * (2.0 * n - 3.0 * k - 1.0) / 2.0;
     Some(Trustworthiness {
         value: 1.0 - penalty as f64 / largest,
         neighbours: size,
     })
+}
+
+/// How far the ranks of a point's nearest in the map lie beyond `size` in the data.
+fn penalty(in_data: &[f64], points: &[Point], point: usize, size: usize) -> u64 {
+    let from = points.get(point);
+    let in_map: Vec<f64> = points.iter().map(|to| squared_distance(from, to)).collect();
+    let mut penalty = 0;
+    for (_, other) in nearest(&in_map, point, size) {
+        let own = in_data.get(other).map_or(0.0, |&distance| distance);
+        let nearer =
+            |(index, distance): (usize, &f64)| index != point && (*distance, index) < (own, other);
+        let before = in_data
+            .iter()
+            .enumerate()
+            .filter(|&pair| nearer(pair))
+            .count();
+        penalty += (before + 1).saturating_sub(size) as u64;
+    }
+    penalty
 }
 
 fn squared_distance(from: Option<&Point>, to: &Point) -> f64 {
