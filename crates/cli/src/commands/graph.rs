@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use summit_explain::graph::GraphNode;
 use summit_explain::render::{SvgOptions, TextOptions, Theme, render_dot, render_svg, render_text};
 use summit_explain::slice::explained_class;
@@ -33,24 +35,53 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
     }
     let choices = graph_choices(&args.choices);
     let recount = NetworkRecount::new(&questions, &args.recount);
-    for (stem, group) in wanted {
-        let graph = questions.graph(&group, &choices, &recount)?.graph;
-        let text = render(&graph, format, pictures.as_ref())?;
-        match &args.out {
-            None => message::print(&text)?,
-            Some(path) => {
-                let path = if many {
-                    path.join(format!("{stem}.{}", extension(format)))
-                } else {
-                    path.clone()
-                };
-                std::fs::write(&path, text)
-                    .with_context(|| format!("cannot write {}", path.display()))?;
-                message::note(&format!("{}: {}", group.name, path.display()));
-            }
+    let text_of = |group: &Group| -> Result<String> {
+        let graph = questions.graph(group, &choices, &recount)?.graph;
+        render(&graph, format, pictures.as_ref())
+    };
+    let Some(out) = &args.out else {
+        for (_, group) in &wanted {
+            message::print(&text_of(group)?)?;
         }
-    }
+        return Ok(ExitCode::SUCCESS);
+    };
+    in_parallel(&wanted, |(stem, group)| {
+        let path = if many {
+            out.join(format!("{stem}.{}", extension(format)))
+        } else {
+            out.clone()
+        };
+        std::fs::write(&path, text_of(group)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        message::note(&format!("{}: {}", group.name, path.display()));
+        Ok(())
+    })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Does the work for all items on all processors; the first error in their order, after which no
+/// further item is begun.
+fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let failed: Mutex<BTreeMap<usize, anyhow::Error>> = Mutex::new(BTreeMap::new());
+    let errors = || failed.lock().unwrap_or_else(PoisonError::into_inner);
+    std::thread::scope(|scope| {
+        for _ in 0..super::default_threads() {
+            scope.spawn(|| {
+                while errors().is_empty() {
+                    let position = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(position) else {
+                        break;
+                    };
+                    if let Err(error) = work(item) {
+                        errors().insert(position, error);
+                    }
+                }
+            });
+        }
+    });
+    let first = errors().pop_first();
+    first.map_or(Ok(()), |(_, error)| Err(error))
 }
 
 /// Groups asked for, with the names of their files.
