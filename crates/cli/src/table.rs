@@ -231,7 +231,7 @@ mod tests {
         ]);
         assert_eq!(
             table.to_text(),
-            "name      images  share\na, \"b\"        12   0.33\nc\u{fffd}             7      -\n"
+            "name    images  share\na, \"b\"      12   0.33\nc\u{fffd}           7      -\n"
         );
         assert_eq!(
             table.to_csv(),
