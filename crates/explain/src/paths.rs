@@ -193,7 +193,52 @@ pub struct FrequentPaths {
 #[must_use]
 pub fn frequent_paths(graphs: &[AttributionGraph], support: u32, limit: usize) -> FrequentPaths {
     let support = support.max(1);
-    let mut edges: BTreeMap<[PathNode; 2], Bits> = BTreeMap::new();
+    let edges = frequent_edges(graphs, support);
+    let mut level: Level = edges
+        .iter()
+        .map(|(ends, bits)| (ends.to_vec(), (bits.clone(), true)))
+        .collect();
+    let mut found = FrequentPaths::default();
+    while !level.is_empty() {
+        let longer = longer_paths(&level, &edges, support, limit);
+        found.truncated |= longer.len() == limit;
+        // A path whose groups all have a longer one is part of that.
+        for (path, (bits, _)) in &longer {
+            let parts = [path.get(1..), path.get(..path.len().saturating_sub(1))];
+            for part in parts.into_iter().flatten() {
+                if let Some((part_bits, closed)) = level.get_mut(part) {
+                    *closed &= part_bits != bits;
+                }
+            }
+        }
+        let closed = level
+            .into_iter()
+            .filter(|(path, (_, closed))| path.len() >= 3 && *closed);
+        found
+            .paths
+            .extend(closed.map(|(nodes, (bits, _))| FrequentPath {
+                nodes,
+                groups: bits.positions(),
+            }));
+        level = longer;
+    }
+    found.paths.sort_by(|left, right| {
+        let size = |path: &FrequentPath| (path.groups.len(), path.nodes.len());
+        size(right)
+            .cmp(&size(left))
+            .then_with(|| left.nodes.cmp(&right.nodes))
+    });
+    found
+}
+
+/// Edges with the graphs that have them.
+type Edges = BTreeMap<[PathNode; 2], Bits>;
+
+/// Paths of one length with the graphs that have them, and whether no longer path has as many.
+type Level = BTreeMap<Vec<PathNode>, (Bits, bool)>;
+
+fn frequent_edges(graphs: &[AttributionGraph], support: u32) -> Edges {
+    let mut edges = Edges::new();
     for (position, graph) in graphs.iter().enumerate() {
         for edge in &graph.edges {
             let node = |index: u32| graph.nodes.get(index as usize);
@@ -208,60 +253,28 @@ pub fn frequent_paths(graphs: &[AttributionGraph], support: u32, limit: usize) -
         }
     }
     edges.retain(|_, bits| bits.count() >= support);
-    let mut level: BTreeMap<Vec<PathNode>, (Bits, bool)> = edges
-        .iter()
-        .map(|(ends, bits)| (ends.to_vec(), (bits.clone(), true)))
-        .collect();
-    let mut found = FrequentPaths::default();
-    while !level.is_empty() {
-        let mut longer: BTreeMap<Vec<PathNode>, (Bits, bool)> = BTreeMap::new();
-        'growing: for (path, (bits, _)) in &level {
-            let Some(&last) = path.last() else { continue };
-            for (ends, edge_bits) in edges.range([last, PathNode::FIRST]..) {
-                if ends[0] != last {
-                    break;
-                }
-                let both = bits.and(edge_bits);
-                if both.count() < support {
-                    continue;
-                }
-                if longer.len() == limit {
-                    found.truncated = true;
-                    break 'growing;
-                }
-                let grown = path.iter().copied().chain([ends[1]]).collect();
-                longer.insert(grown, (both, true));
+    edges
+}
+
+/// Paths longer by an edge at the top, at most `limit`.
+fn longer_paths(level: &Level, edges: &Edges, support: u32, limit: usize) -> Level {
+    let mut longer = Level::new();
+    for (path, (bits, _)) in level {
+        let Some(&last) = path.last() else { continue };
+        let onward = edges.range([last, PathNode::FIRST]..);
+        for (ends, edge_bits) in onward.take_while(|(ends, _)| ends[0] == last) {
+            let both = bits.and(edge_bits);
+            if both.count() < support {
+                continue;
             }
-        }
-        // A path whose groups all have a longer one is part of that.
-        for (path, (bits, _)) in &longer {
-            for part in [path.get(1..), path.get(..path.len().saturating_sub(1))]
-                .into_iter()
-                .flatten()
-            {
-                if let Some((part_bits, closed)) = level.get_mut(part) {
-                    *closed &= part_bits != bits;
-                }
+            if longer.len() == limit {
+                return longer;
             }
+            let grown = path.iter().copied().chain([ends[1]]).collect();
+            longer.insert(grown, (both, true));
         }
-        let kept = level
-            .into_iter()
-            .filter(|(path, (_, closed))| path.len() >= 3 && *closed);
-        found
-            .paths
-            .extend(kept.map(|(nodes, (bits, _))| FrequentPath {
-                nodes,
-                groups: bits.positions(),
-            }));
-        level = longer;
     }
-    found.paths.sort_by(|left, right| {
-        let size = |path: &FrequentPath| (path.groups.len(), path.nodes.len());
-        size(right)
-            .cmp(&size(left))
-            .then_with(|| left.nodes.cmp(&right.nodes))
-    });
-    found
+    longer
 }
 
 impl PathNode {
