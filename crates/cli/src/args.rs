@@ -172,12 +172,24 @@ pub struct RunArgs {
     /// Exit with code 1 when more images than this cannot be used: a number or a percentage.
     #[arg(long, value_name = "N|N%")]
     pub max_skipped: Option<String>,
+    /// Who runs the network: this program itself, or ONNX Runtime.
+    #[arg(long, value_enum, default_value_t = BackendArg::Builtin)]
+    pub backend: BackendArg,
+    /// Where ONNX Runtime runs it: cpu, cuda, tensorrt, directml or coreml.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub device: String,
     /// Skip the look at a sample before the run.
     #[arg(long)]
     pub no_check: bool,
     /// For machines: a summary on standard output at the end.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BackendArg {
+    Builtin,
+    Ort,
 }
 
 #[derive(Args, Debug)]

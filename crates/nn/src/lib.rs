@@ -12,6 +12,7 @@
 //! Tensors are `f32`. In the IR every shape is in ONNX order (`[N, C, H, W]` for images); the
 //! executor may store them otherwise.
 
+pub mod backend;
 pub mod exec;
 pub mod graph;
 pub mod inspect;

@@ -1,6 +1,6 @@
 //! `summit run`: the pass over the images.
 
-use crate::args::RunArgs;
+use crate::args::{BackendArg, RunArgs};
 use crate::model::{self, LabelledImages};
 use crate::{message, progress, sample};
 use anyhow::{Context, Result, bail};
@@ -31,7 +31,15 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let preprocessing = model::preprocessing(&loaded, &args.images.preprocessing)?;
     let (layers, blocks) = model::layers(&loaded, &args.layers)?;
     let options = pass_options(args, &layers)?;
-    let pass = Arc::new(Pass::new(&loaded.graph, &layers, &blocks, options)?);
+    let mut pass = Pass::new(&loaded.graph, &layers, &blocks, options)?;
+    match args.backend {
+        BackendArg::Builtin if args.device != "cpu" => {
+            bail!("--device {} needs --backend ort", args.device)
+        }
+        BackendArg::Builtin => {}
+        BackendArg::Ort => use_ort(&mut pass, &loaded, args)?,
+    }
+    let pass = Arc::new(pass);
     let images = model::images(&loaded, &args.model.model, &args.images)?;
     for skipped in images.source.list().skipped.iter().take(5) {
         message::warning(&format!(
@@ -63,6 +71,29 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         }
     }
     report(args, &writer, max_skipped)
+}
+
+/// Lets ONNX Runtime run the network, one thread a worker.
+#[cfg(feature = "ort")]
+fn use_ort(pass: &mut Pass, loaded: &Model, args: &RunArgs) -> Result<()> {
+    use summit_nn::backend::{OrtBackend, OrtModel};
+    let path = &args.model.model;
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let backend = OrtBackend::new(&OrtModel {
+        bytes: &bytes,
+        folder: path.parent(),
+        graph: &loaded.graph,
+        observed: pass.observed(),
+        device: args.device.parse().map_err(anyhow::Error::msg)?,
+        threads: 1,
+    })?;
+    pass.run_on(Box::new(backend));
+    Ok(())
+}
+
+#[cfg(not(feature = "ort"))]
+fn use_ort(_: &mut Pass, _: &Model, _: &RunArgs) -> Result<()> {
+    bail!("this summit was built without ONNX Runtime: build it with `--features ort`")
 }
 
 fn pass_options(args: &RunArgs, layers: &[LayerValue]) -> Result<PassOptions> {
@@ -125,6 +156,10 @@ fn spec(
         parameters: serde_json::json!({
             "top_rule": if let Some(k) = args.top_k { TopRule::TopK(k) } else { TopRule::Mass(args.mass) },
             "influence": if args.no_influence { serde_json::Value::Null } else { "conv-max".into() },
+            "backend": match args.backend {
+                BackendArg::Builtin => "builtin".to_owned(),
+                BackendArg::Ort => format!("ort {}", args.device),
+            },
             "inputs_per_output": PassOptions::default().inputs_per_output,
             "excluded": excluded,
             "passed_over": passed_over,
@@ -240,7 +275,7 @@ fn summarise(
     });
     outcome.map_err(|error| match error {
         summit_summarize::RunError::Shard(error) => anyhow::Error::from(error),
-        worker => anyhow::Error::msg(worker.to_string()),
+        other => anyhow::Error::msg(other.to_string()),
     })?;
     let seconds = start.elapsed().as_secs_f64();
     let seen = progress::seen(&progress);

@@ -17,6 +17,8 @@ mod step;
 
 pub use plan::{CompileError, CompileOptions, Network};
 pub use session::{ImageView, RunError, Session, TensorView};
+#[cfg(feature = "ort")]
+pub(crate) use step::to_image;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use super::place::{
 };
 use super::session::Session;
 use super::step::{Operand, Product, Step, StepKind};
-use crate::graph::ir::{Conv, Graph, Node, Op, ValueId};
+use crate::graph::ir::{Conv, Graph, Node, NodeId, Op, ValueId};
 use crate::kernels::depthwise::DepthwiseWeights;
 use crate::kernels::elementwise::Lrn;
 use crate::kernels::matrix::{PackedWeights, Segment};
@@ -149,6 +149,13 @@ impl Network {
     #[must_use]
     pub fn session_bytes(&self) -> usize {
         (self.slot_elements.iter().sum::<usize>() + self.scratch) * size_of::<f32>()
+    }
+
+    /// The steps in the order they run: how each one is computed, and the nodes it stands for.
+    pub fn steps(&self) -> impl Iterator<Item = (&'static str, &[NodeId])> {
+        self.steps
+            .iter()
+            .map(|step| (step.kind.name(), step.nodes.as_slice()))
     }
 
     /// Steps that run through the naive executor because no kernel exists for them: node names.

@@ -25,6 +25,9 @@ pub enum RunError {
         /// What it said.
         reason: String,
     },
+    /// The other runtime failed.
+    #[error("ONNX Runtime: {0}")]
+    Backend(String),
     /// The output is not finite: the network or the image is broken.
     #[error("the network's output is not a number")]
     NotFinite,
@@ -171,6 +174,33 @@ impl Session {
         input: &[f32],
         observe: &mut dyn FnMut(ValueId, TensorView<'_>),
     ) -> Result<Vec<f32>, RunError> {
+        self.run_steps(input, observe, &mut |_, run| run())
+    }
+
+    /// Runs as [`Session::run`] does and adds each step's time to `times`, one entry per
+    /// [`Network::steps`](super::Network::steps) in order, nanoseconds.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn profile(&mut self, input: &[f32], times: &mut Vec<u64>) -> Result<Vec<f32>, RunError> {
+        times.resize(self.network.steps.len(), 0);
+        self.run_steps(input, &mut |_, _| {}, &mut |step, run| {
+            let start = std::time::Instant::now();
+            let result = run();
+            times[step] += start.elapsed().as_nanos() as u64;
+            result
+        })
+    }
+
+    fn run_steps(
+        &mut self,
+        input: &[f32],
+        observe: &mut dyn FnMut(ValueId, TensorView<'_>),
+        around: &mut dyn FnMut(
+            usize,
+            &mut dyn FnMut() -> Result<(), RunError>,
+        ) -> Result<(), RunError>,
+    ) -> Result<Vec<f32>, RunError> {
         let network = Arc::clone(&self.network);
         let graph = &network.graph;
         let expected: usize = graph.values[graph.input.index()].shape.iter().product();
@@ -198,15 +228,17 @@ impl Session {
             observe(graph.input, view);
         }
         let mut output = Vec::new();
-        for step in &network.steps {
-            for &buffer in &step.clear {
-                memory.clear_halo(buffer);
-            }
-            if matches!(step.kind, StepKind::Generic) {
-                generic(&mut memory, &step.nodes, &step.outputs)?;
-            } else {
+        for (index, step) in network.steps.iter().enumerate() {
+            around(index, &mut || {
+                for &buffer in &step.clear {
+                    memory.clear_halo(buffer);
+                }
+                if matches!(step.kind, StepKind::Generic) {
+                    return generic(&mut memory, &step.nodes, &step.outputs);
+                }
                 step::run(&step.kind, network.isa, &mut memory);
-            }
+                Ok(())
+            })?;
             for &value in &step.outputs {
                 if network.observed[value.index()]
                     && let Some(view) = view(&memory, value)

@@ -146,6 +146,26 @@ pub(crate) enum StepKind {
     Generic,
 }
 
+impl StepKind {
+    /// A word for how the step is computed.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Nothing => "view",
+            Self::Matrix { .. } => "matrix product",
+            Self::Winograd { .. } => "winograd",
+            Self::Depthwise { .. } => "depthwise",
+            Self::Pool { .. } | Self::Global { .. } => "pool",
+            Self::Affine { .. } => "affine",
+            Self::Lrn { .. } => "lrn",
+            Self::Unary { .. } | Self::UnaryFlat { .. } | Self::Overwrite { .. } => "unary",
+            Self::Binary { .. } | Self::BinaryFlat { .. } => "binary",
+            Self::Copy { .. } | Self::CopyFlat { .. } => "copy",
+            Self::ToFlat { .. } | Self::ToImage { .. } => "layout",
+            Self::Generic => "naive",
+        }
+    }
+}
+
 /// One step of a plan.
 #[derive(Debug)]
 pub(crate) struct Step {

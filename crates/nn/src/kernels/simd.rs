@@ -10,7 +10,8 @@
 /// # Safety
 /// Every function of an implementation may use instructions of its set: call them only inside a
 /// function compiled with the matching `target_feature`, after [`Isa::detect`] found it. `load` and
-/// `store` access `LANES` elements at the pointer, with no alignment requirement.
+/// `store` access `LANES` elements at the pointer, `load_first` and `store_first` the first `count`, with
+/// no alignment requirement.
 pub(crate) unsafe trait Simd: Copy {
     /// One vector.
     type V: Copy;
@@ -23,6 +24,10 @@ pub(crate) unsafe trait Simd: Copy {
     unsafe fn splat(value: f32) -> Self::V;
     unsafe fn load(source: *const f32) -> Self::V;
     unsafe fn store(target: *mut f32, value: Self::V);
+    /// The first `count <= LANES` elements, zeros above; touches nothing beyond them.
+    unsafe fn load_first(source: *const f32, count: usize) -> Self::V;
+    /// Stores the first `count <= LANES` elements; touches nothing beyond them.
+    unsafe fn store_first(target: *mut f32, value: Self::V, count: usize);
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
@@ -58,6 +63,22 @@ unsafe impl Simd for Portable {
     unsafe fn store(target: *mut f32, value: Self::V) {
         // SAFETY: the caller grants 8 writable elements.
         unsafe { target.cast::<[f32; 8]>().write_unaligned(value) }
+    }
+    #[inline(always)]
+    unsafe fn load_first(source: *const f32, count: usize) -> Self::V {
+        let mut value = [0.0; 8];
+        for lane in 0..count.min(8) {
+            // SAFETY: the caller grants `count` readable elements.
+            value[lane] = unsafe { *source.add(lane) };
+        }
+        value
+    }
+    #[inline(always)]
+    unsafe fn store_first(target: *mut f32, value: Self::V, count: usize) {
+        for lane in 0..count.min(8) {
+            // SAFETY: the caller grants `count` writable elements.
+            unsafe { *target.add(lane) = value[lane] };
+        }
     }
     #[inline(always)]
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
@@ -113,6 +134,14 @@ mod x86 {
             unsafe { _mm256_storeu_ps(target, value) }
         }
         #[inline(always)]
+        unsafe fn load_first(source: *const f32, count: usize) -> __m256 {
+            unsafe { _mm256_maskload_ps(source, first(count)) }
+        }
+        #[inline(always)]
+        unsafe fn store_first(target: *mut f32, value: __m256, count: usize) {
+            unsafe { _mm256_maskstore_ps(target, first(count), value) }
+        }
+        #[inline(always)]
         unsafe fn add(a: __m256, b: __m256) -> __m256 {
             unsafe { _mm256_add_ps(a, b) }
         }
@@ -131,6 +160,15 @@ mod x86 {
         #[inline(always)]
         unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
             unsafe { _mm256_fmadd_ps(a, b, c) }
+        }
+    }
+
+    /// All bits set in the first `count` lanes.
+    #[inline(always)]
+    unsafe fn first(count: usize) -> __m256i {
+        unsafe {
+            let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), lanes)
         }
     }
 
@@ -159,6 +197,16 @@ mod x86 {
         #[inline(always)]
         unsafe fn store(target: *mut f32, value: __m512) {
             unsafe { _mm512_storeu_ps(target, value) }
+        }
+        #[inline(always)]
+        unsafe fn load_first(source: *const f32, count: usize) -> __m512 {
+            let mask = (1u32 << count.min(16)).wrapping_sub(1) as u16;
+            unsafe { _mm512_maskz_loadu_ps(mask, source) }
+        }
+        #[inline(always)]
+        unsafe fn store_first(target: *mut f32, value: __m512, count: usize) {
+            let mask = (1u32 << count.min(16)).wrapping_sub(1) as u16;
+            unsafe { _mm512_mask_storeu_ps(target, mask, value) }
         }
         #[inline(always)]
         unsafe fn add(a: __m512, b: __m512) -> __m512 {
@@ -218,6 +266,26 @@ mod arm {
             unsafe {
                 vst1q_f32(target, value.0);
                 vst1q_f32(target.add(4), value.1);
+            }
+        }
+        #[inline(always)]
+        unsafe fn load_first(source: *const f32, count: usize) -> Self::V {
+            let mut lanes = [0.0f32; 8];
+            unsafe {
+                for lane in 0..count.min(8) {
+                    lanes[lane] = *source.add(lane);
+                }
+                Self::load(lanes.as_ptr())
+            }
+        }
+        #[inline(always)]
+        unsafe fn store_first(target: *mut f32, value: Self::V, count: usize) {
+            let mut lanes = [0.0f32; 8];
+            unsafe {
+                Self::store(lanes.as_mut_ptr(), value);
+                for lane in 0..count.min(8) {
+                    *target.add(lane) = lanes[lane];
+                }
             }
         }
         #[inline(always)]
@@ -313,13 +381,13 @@ impl Isa {
         }
     }
 
-    /// Output channels of one weight panel of the matrix micro-kernel.
+    /// Elements of one vector.
     #[must_use]
-    pub(crate) fn panel(self) -> usize {
+    pub(crate) fn lanes(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => 2 * Avx512::LANES,
-            _ => 16,
+            Self::Avx512 => Avx512::LANES,
+            _ => 8,
         }
     }
 }
