@@ -14,6 +14,7 @@
 
 pub mod backend;
 pub mod exec;
+pub mod grad;
 pub mod graph;
 pub mod inspect;
 mod kernels;
@@ -21,3 +22,5 @@ pub mod layers;
 pub mod onnx;
 pub mod reference;
 pub mod spatial;
+#[cfg(test)]
+mod testing;

@@ -1,15 +1,26 @@
-//! Where the time of a forward pass goes: time per step, and the share of the arithmetic the
+//! Where the time of a forward pass (and of the gradient to the input) goes: time per step, and the share of the arithmetic the
 //! processor could have done in it.
 //!
-//! `cargo run --release -p summit-bench --bin profile -- net.onnx [--steps]`
+//! `cargo run --release -p summit-bench --bin profile -- net.onnx [--gradient] [--steps]`
 #![allow(clippy::print_stdout, reason = "a report")]
 
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
-use summit_nn::exec::{CompileOptions, Network};
+use summit_nn::exec::{CompileOptions, Hooks, Network};
+use summit_nn::grad::{Request, derive};
+use summit_nn::graph::ValueId;
 use summit_nn::inspect::node_multiply_adds;
 use summit_nn::onnx::{LoadOptions, load};
+
+/// The gradient of one class's logit.
+struct Class;
+
+impl Hooks for Class {
+    fn feed(&mut self, _: ValueId, data: &mut [f32]) {
+        data[0] = 1.0;
+    }
+}
 
 const ROUNDS: usize = 40;
 
@@ -18,9 +29,33 @@ fn main() -> Result<()> {
     let path = arguments
         .next()
         .context("the network to profile is missing")?;
-    let each_step = arguments.any(|argument| argument == "--steps");
+    let flags: Vec<String> = arguments.collect();
+    let is_set = |name: &str| flags.iter().any(|flag| flag == name);
+    let each_step = is_set("--steps");
     let model = load(Path::new(&path), &LoadOptions::default())?;
-    let network = Network::compile(&model.graph, &CompileOptions::default())?;
+    let (graph, observed) = if is_set("--gradient") {
+        let request = Request {
+            from: model.graph.output,
+            masks: 1,
+            wrt: vec![model.graph.input],
+            weights: vec![],
+            keep: vec![],
+        };
+        let derived = derive(&model.graph, &request)?;
+        let observed = derived.gradients.into_iter().flatten().collect();
+        (derived.graph, observed)
+    } else {
+        (model.graph.clone(), vec![])
+    };
+    let options = CompileOptions {
+        observed,
+        ..CompileOptions::default()
+    };
+    let network = Network::compile(&graph, &options)?;
+    println!(
+        "{:.1} MiB of activations and scratch",
+        network.session_bytes() as f64 / (1 << 20) as f64
+    );
     let mut session = network.session();
     let shape = &model.graph.values[model.graph.input.index()].shape;
     // Noise of the magnitude of a preprocessed photograph.
@@ -34,7 +69,7 @@ fn main() -> Result<()> {
     let mut rounds = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
         let mut times = Vec::new();
-        session.profile(&input, &mut times)?;
+        session.profile(&input, &mut Class, &mut times)?;
         rounds.push(times);
     }
     let graph = network.graph();

@@ -45,11 +45,10 @@ impl DepthwiseWeights {
     }
 }
 
-/// Convolves; `source` must have a halo covering the padding that the output's extents imply.
+/// Convolves; position (0, 0) of `source` is what the first tap of output (0, 0) reads.
 pub(crate) fn convolve(
     weights: &DepthwiseWeights,
     source: (&[f32], Map),
-    [pad_top, pad_left]: [usize; 2],
     target: (&mut [f32], Map),
     [low, high]: [f32; 2],
 ) {
@@ -61,13 +60,12 @@ pub(crate) fn convolve(
     if to.batch * to.height * to.width * to.channels == 0 {
         return;
     }
-    let shift = pad_top * from.row + pad_left * from.pixel;
-    assert!(shift <= from.offset, "halo too small");
     let [reach_y, reach_x] = [0, 1].map(|axis| {
         let extent = [to.height, to.width][axis];
-        (extent - 1) * weights.strides[axis] + (weights.kernel[axis] - 1) * weights.dilations[axis]
+        let taps = weights.kernel[axis].saturating_sub(1);
+        (extent - 1) * weights.strides[axis] + taps * weights.dilations[axis]
     });
-    let last = from.offset - shift
+    let last = from.offset
         + (from.batch - 1) * from.image
         + reach_y * from.row
         + reach_x * from.pixel
@@ -76,7 +74,6 @@ pub(crate) fn convolve(
     let job = Job {
         weights,
         from,
-        shift,
         to,
         low,
         high,
@@ -90,7 +87,6 @@ pub(crate) fn convolve(
 struct Job<'a> {
     weights: &'a DepthwiseWeights,
     from: Map,
-    shift: usize,
     to: Map,
     low: f32,
     high: f32,
@@ -101,11 +97,7 @@ struct Job<'a> {
 #[inline(always)]
 unsafe fn convolve_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
     let Job {
-        weights,
-        from,
-        shift,
-        to,
-        ..
+        weights, from, to, ..
     } = *job;
     let [stride_y, stride_x] = weights.strides;
     let strips = to.width.div_ceil(STRIP);
@@ -115,7 +107,7 @@ unsafe fn convolve_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32]) 
             let mut x = 0;
             for strip in 0..strips {
                 let count = columns + usize::from(strip < longer);
-                let source = from.at(n, y * stride_y, x * stride_x) - shift;
+                let source = from.at(n, y * stride_y, x * stride_x);
                 let target = to.at(n, y, x);
                 // SAFETY: passed on.
                 unsafe {

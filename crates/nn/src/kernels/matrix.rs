@@ -103,13 +103,16 @@ fn cut(segments: &[Segment], limit: usize) -> Vec<Vec<Segment>> {
     chunks
 }
 
-/// What happens to a sum before it is stored: `clamp(sum + bias + residual, low, high)`.
+/// What happens to a sum before it is stored: `clamp(sum + bias + residual, low, high)`, or 0 where
+/// the gate is closed.
 #[derive(Clone, Copy)]
 pub(crate) struct Epilogue<'a> {
     /// One per column, or empty.
     pub(crate) bias: &'a [f32],
     /// Added element by element, with the output's pixel offsets replaced by these.
     pub(crate) residual: Option<(&'a [f32], &'a [u32])>,
+    /// Where this map (offsets as for `residual`) is not positive, the result is 0.
+    pub(crate) gate: Option<(&'a [f32], &'a [u32])>,
     /// Lower bound; `-inf` for none.
     pub(crate) low: f32,
     /// Upper bound; `inf` for none.
@@ -121,6 +124,7 @@ impl Epilogue<'_> {
     pub(crate) const NONE: Self = Self {
         bias: &[],
         residual: None,
+        gate: None,
         low: f32::NEG_INFINITY,
         high: f32::INFINITY,
     };
@@ -157,11 +161,11 @@ pub(crate) fn multiply(
         reach(out_pixels) + weights.columns <= out.len(),
         "output pixel out of range"
     );
-    if let Some((residual, offsets)) = epilogue.residual {
-        assert_eq!(offsets.len(), pixels.len(), "one residual offset per pixel");
+    for (data, offsets) in epilogue.residual.iter().chain(&epilogue.gate) {
+        assert_eq!(offsets.len(), pixels.len(), "one offset per pixel");
         assert!(
-            reach(offsets) + weights.columns <= residual.len(),
-            "residual out of range"
+            reach(offsets) + weights.columns <= data.len(),
+            "residual or gate out of range"
         );
     }
     assert!(
@@ -355,6 +359,15 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(job: &Tile<'_>)
             for sum in sums.as_flattened_mut() {
                 *sum = S::min(S::max(*sum, low), high);
             }
+            if let Some((data, offsets)) = epilogue.gate {
+                for row in 0..ROWS {
+                    let offset = *offsets.get_unchecked(job.pixel + row) as usize + job.column;
+                    let gate = load_columns::<S, VECTORS>(data.as_ptr().add(offset), job.columns);
+                    for vector in 0..VECTORS {
+                        sums[row][vector] = S::where_positive(gate[vector], sums[row][vector]);
+                    }
+                }
+            }
         }
         for row in 0..ROWS {
             store_columns::<S, VECTORS>(targets[row], sums[row], job.columns);
@@ -464,7 +477,7 @@ mod tests {
         #[test]
         fn equals_the_naive_sum(
             pixels in 1usize..30, lengths in prop::collection::vec(1usize..200, 1..4),
-            columns in 1usize..40, seed in 0u64..1000, residual: bool,
+            columns in 1usize..40, seed in 0u64..1000, residual: bool, gated: bool,
         ) {
             let mut segments = Vec::new();
             let mut offset = 0;
@@ -477,11 +490,13 @@ mod tests {
             let weight = values(seed + 1, depth * columns);
             let bias = values(seed + 2, columns);
             let other = values(seed + 3, pixels * columns);
+            let gate = values(seed + 4, pixels * columns);
             let in_pixels: Vec<u32> = (0..pixels).map(|p| (p * 5) as u32).collect();
             let out_pixels: Vec<u32> = (0..pixels).map(|p| (p * columns) as u32).collect();
             let epilogue = Epilogue {
                 bias: &bias,
                 residual: residual.then_some((other.as_slice(), out_pixels.as_slice())),
+                gate: gated.then_some((gate.as_slice(), out_pixels.as_slice())),
                 low: 0.0,
                 high: 6.0,
             };
@@ -501,7 +516,8 @@ mod tests {
                             }
                         }
                         if residual { sum += f64::from(other[p * columns + j]); }
-                        let expected = sum.clamp(0.0, 6.0);
+                        let closed = gated && gate[p * columns + j] <= 0.0;
+                        let expected = if closed { 0.0 } else { sum.clamp(0.0, 6.0) };
                         let got = f64::from(out[p * columns + j]);
                         prop_assert!((got - expected).abs() < 1e-4, "{}: {got} {expected}", isa.name());
                     }

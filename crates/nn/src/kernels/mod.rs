@@ -13,6 +13,7 @@
     reason = "tile loops index several register arrays by the same position"
 )]
 
+pub(crate) mod adjoint;
 pub(crate) mod conv_max;
 pub(crate) mod depthwise;
 pub(crate) mod elementwise;

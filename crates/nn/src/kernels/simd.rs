@@ -32,6 +32,8 @@ pub(crate) unsafe trait Simd: Copy {
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// `value` in the lanes where `gate` is positive, 0 in the others.
+    unsafe fn where_positive(gate: Self::V, value: Self::V) -> Self::V;
     /// `a * b + c`
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
 }
@@ -97,6 +99,10 @@ unsafe impl Simd for Portable {
         std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
     }
     #[inline(always)]
+    unsafe fn where_positive(gate: Self::V, value: Self::V) -> Self::V {
+        std::array::from_fn(|lane| if gate[lane] > 0.0 { value[lane] } else { 0.0 })
+    }
+    #[inline(always)]
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         std::array::from_fn(|lane| a[lane] * b[lane] + c[lane])
     }
@@ -156,6 +162,13 @@ mod x86 {
         #[inline(always)]
         unsafe fn max(a: __m256, b: __m256) -> __m256 {
             unsafe { _mm256_max_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn where_positive(gate: __m256, value: __m256) -> __m256 {
+            unsafe {
+                let open = _mm256_cmp_ps::<_CMP_GT_OQ>(gate, _mm256_setzero_ps());
+                _mm256_and_ps(open, value)
+            }
         }
         #[inline(always)]
         unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
@@ -223,6 +236,13 @@ mod x86 {
         #[inline(always)]
         unsafe fn max(a: __m512, b: __m512) -> __m512 {
             unsafe { _mm512_max_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn where_positive(gate: __m512, value: __m512) -> __m512 {
+            unsafe {
+                let open = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(gate, _mm512_setzero_ps());
+                _mm512_maskz_mov_ps(open, value)
+            }
         }
         #[inline(always)]
         unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
@@ -303,6 +323,16 @@ mod arm {
         #[inline(always)]
         unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
             unsafe { (vmaxq_f32(a.0, b.0), vmaxq_f32(a.1, b.1)) }
+        }
+        #[inline(always)]
+        unsafe fn where_positive(gate: Self::V, value: Self::V) -> Self::V {
+            unsafe {
+                let half = |gate: float32x4_t, value: float32x4_t| {
+                    let open = vcgtzq_f32(gate);
+                    vreinterpretq_f32_u32(vandq_u32(open, vreinterpretq_u32_f32(value)))
+                };
+                (half(gate.0, value.0), half(gate.1, value.1))
+            }
         }
         #[inline(always)]
         unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
