@@ -14,6 +14,7 @@
 
 pub mod backend;
 pub mod exec;
+pub mod flow;
 pub mod grad;
 pub mod graph;
 pub mod inspect;

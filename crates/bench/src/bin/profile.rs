@@ -39,6 +39,7 @@ fn main() -> Result<()> {
             masks: 1,
             wrt: vec![model.graph.input],
             weights: vec![],
+            scores: vec![],
             keep: vec![],
         };
         let derived = derive(&model.graph, &request)?;

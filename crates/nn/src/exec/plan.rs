@@ -484,6 +484,14 @@ impl Planner<'_> {
                 period,
             });
         }
+        if let Adjoint::Score = adjoint {
+            let g = self.image(node.inputs[0])?;
+            return Some(StepKind::Score {
+                g,
+                x: forward(1, g.1.batch)?,
+                to: self.flat(node.outputs[0])?.0,
+            });
+        }
         let [g, to] = self.images(node)?;
         match adjoint {
             Adjoint::MaxPool(window) => Some(StepKind::MaxPoolAdjoint {

@@ -180,6 +180,12 @@ pub(crate) enum StepKind {
         g: Operand,
         to: Operand,
     },
+    /// Sums over positions of `g` times `x`, `[N, C]`.
+    Score {
+        g: Operand,
+        x: Operand,
+        to: BufferId,
+    },
     LrnAdjoint {
         lrn: Lrn,
         g: Operand,
@@ -210,6 +216,7 @@ impl StepKind {
             Self::UnaryAdjoint { .. } | Self::UnaryAdjointFlat { .. } => "unary gradient",
             Self::MaxPoolAdjoint { .. } | Self::AveragePoolAdjoint { .. } => "pool gradient",
             Self::LrnAdjoint { .. } => "lrn gradient",
+            Self::Score { .. } => "score",
         }
     }
 
@@ -355,7 +362,8 @@ pub(crate) fn run(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
         | StepKind::UnaryAdjointFlat { .. }
         | StepKind::MaxPoolAdjoint { .. }
         | StepKind::AveragePoolAdjoint { .. }
-        | StepKind::LrnAdjoint { .. } => run_adjoint(kind, isa, memory),
+        | StepKind::LrnAdjoint { .. }
+        | StepKind::Score { .. } => run_adjoint(kind, isa, memory),
         _ => run_elementwise(kind, isa, memory),
     }
 }
@@ -418,6 +426,12 @@ fn run_adjoint(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
             let g = (memory.get(g.0), g.1);
             adjoint::average_pool(isa, window, g, (&mut out, to.1));
             memory.put(to.0, out);
+        }
+        StepKind::Score { g, x, to } => {
+            let mut out = memory.take(*to);
+            let [g, x] = [g, x].map(|(buffer, map)| (memory.get(*buffer), *map));
+            adjoint::score(isa, g, x, &mut out);
+            memory.put(*to, out);
         }
         StepKind::LrnAdjoint { lrn, g, x, to } => {
             let mut out = memory.take(to.0);

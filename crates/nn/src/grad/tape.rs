@@ -17,6 +17,9 @@ pub struct Request {
     pub wrt: Vec<ValueId>,
     /// Constant weights of Conv, Gemm and MatMul whose gradients are wanted, summed over images.
     pub weights: Vec<ValueId>,
+    /// Values `[N, C, ...]` whose channels' scores are wanted: `sum over positions of gradient times
+    /// value`.
+    pub scores: Vec<ValueId>,
     /// Forward values the caller will observe beside `from`.
     pub keep: Vec<ValueId>,
 }
@@ -33,6 +36,8 @@ pub struct Derived {
     pub gradients: Vec<Option<ValueId>>,
     /// Gradient per entry of [`Request::weights`], of its shape; `None` as above.
     pub weights: Vec<Option<ValueId>>,
+    /// `[masks, C]` per entry of [`Request::scores`]; `None` as above.
+    pub scores: Vec<Option<ValueId>>,
     /// Per entry of [`Request::keep`].
     pub keep: Vec<ValueId>,
 }
@@ -54,6 +59,9 @@ pub enum GradError {
         /// Which operand.
         operand: usize,
     },
+    /// A score of something without channels.
+    #[error("\"{0}\" has no channels")]
+    NoChannels(String),
     /// A part of a graph begins at an output of an operator with several.
     #[error("a part of a network cannot begin at one of several outputs, of node \"{0}\"")]
     Part(String),
@@ -78,6 +86,7 @@ pub fn derive(graph: &Graph, request: &Request) -> Result<Derived, GradError> {
         .iter()
         .chain(&request.wrt)
         .chain(&request.weights)
+        .chain(&request.scores)
         .chain(&request.keep);
     for value in asked.clone() {
         if value.index() >= graph.values.len() {
@@ -99,9 +108,17 @@ pub fn derive(graph: &Graph, request: &Request) -> Result<Derived, GradError> {
         .iter()
         .map(|&value| tape.gradient(value))
         .collect();
+    let mut scores = Vec::with_capacity(request.scores.len());
+    for &value in &request.scores {
+        scores.push(match tape.gradient(value) {
+            Some(gradient) => Some(tape.score(gradient, value)?),
+            None => None,
+        });
+    }
     let mut derived = tape.graph;
     derived.output = request.from;
-    let found = gradients.iter().chain(&weights).flatten().copied();
+    let found = gradients.iter().chain(&weights).chain(&scores);
+    let found = found.flatten().copied();
     let roots: Vec<ValueId> = request.keep.iter().copied().chain(found).collect();
     let (graph, roots) = prune(derived, &roots);
     let mut roots = roots.into_iter();
@@ -113,6 +130,7 @@ pub fn derive(graph: &Graph, request: &Request) -> Result<Derived, GradError> {
     };
     let gradients = renumbered(gradients);
     let weights = renumbered(weights);
+    let scores = renumbered(scores);
     // Pruning keeps feeds, and the tape made one.
     let seed = graph.feeds.last().copied().unwrap_or(seed);
     Ok(Derived {
@@ -120,6 +138,7 @@ pub fn derive(graph: &Graph, request: &Request) -> Result<Derived, GradError> {
         seed,
         gradients,
         weights,
+        scores,
         keep,
     })
 }
@@ -145,7 +164,12 @@ impl Tape {
         fold::normalizations(&mut graph, &protected);
         let count = graph.values.len();
         let mut wanted = vec![false; count];
-        for value in request.wrt.iter().chain(&request.weights) {
+        for value in request
+            .wrt
+            .iter()
+            .chain(&request.weights)
+            .chain(&request.scores)
+        {
             wanted[value.index()] = true;
         }
         let mut readers = vec![0; count];
@@ -261,6 +285,17 @@ impl Tape {
             outputs: vec![id],
         });
         id
+    }
+
+    fn score(&mut self, gradient: ValueId, value: ValueId) -> Result<ValueId, GradError> {
+        let shape = self.shape(gradient);
+        let &[images, channels, ..] = shape else {
+            return Err(GradError::NoChannels(
+                self.graph.values[value.index()].name.clone(),
+            ));
+        };
+        let shape = vec![images, channels];
+        Ok(self.emit(Op::Adjoint(Adjoint::Score), &[gradient, value], shape))
     }
 
     /// `g` where the output of a Relu is positive.

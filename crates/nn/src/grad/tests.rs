@@ -69,6 +69,7 @@ fn derived_gradients(
             masks: images,
             wrt,
             weights,
+            scores: vec![],
             keep: vec![],
         },
     )
@@ -534,6 +535,7 @@ fn kinks_and_ties_follow_the_convention() {
                 masks: 1,
                 wrt: vec![graph.input],
                 weights: vec![],
+                scores: vec![],
                 keep: vec![],
             },
         )
@@ -658,7 +660,7 @@ proptest! {
             .map(|node| node.inputs[1])
             .collect();
         let derived = derive(&graph, &Request {
-            from: graph.output, masks: 1, wrt: vec![graph.input], weights, keep: vec![],
+            from: graph.output, masks: 1, wrt: vec![graph.input], weights, scores: vec![], keep: vec![],
         }).unwrap();
         let mut wanted: Vec<ValueId> = derived.gradients.iter().flatten().copied().collect();
         wanted.extend(derived.weights.iter().flatten());
@@ -706,6 +708,7 @@ fn masks_equal_separate_runs() {
             masks,
             wrt: vec![graph.input],
             weights: vec![],
+            scores: vec![],
             keep: vec![],
         };
         let many = derive(&graph, &request(10)).unwrap();

@@ -474,4 +474,7 @@ pub enum Adjoint {
     },
     /// `g, x`: the gradient with respect to the weight of [`Op::Conv`], summed over images.
     ConvWeight(Conv),
+    /// `g, a`, both `[N, C, ...]`: `sum over positions of g a`, `[N, C]`. The score of a channel
+    /// (method.md section 3.2).
+    Score,
 }

@@ -307,3 +307,36 @@ unsafe fn lrn_with<S: Simd>(job: &LrnJob<'_>, out: &mut [f32], scratch: &mut [f3
         }
     }
 }
+
+/// `out[n, c] = sum over positions of g x`, `[N, C]` row-major.
+pub(crate) fn score(isa: Isa, g: View<'_>, x: View<'_>, out: &mut [f32]) {
+    for (data, map) in [g, x] {
+        assert!(map.end() <= data.len(), "map out of range");
+        assert_eq!(map.channels, g.1.channels, "one gradient per value");
+    }
+    assert!(out.len() >= g.1.batch * g.1.channels, "output out of range");
+    dispatch!(
+        isa,
+        score_with(g: &View<'_>, x: &View<'_>, out: &mut [f32]) of (&g, &x, out)
+    );
+}
+
+/// # Safety
+/// As [`unary_with`].
+#[inline(always)]
+unsafe fn score_with<S: Simd>(g: &View<'_>, x: &View<'_>, out: &mut [f32]) {
+    let channels = g.1.channels;
+    for n in 0..g.1.batch {
+        let sums = &mut out[n * channels..(n + 1) * channels];
+        sums.fill(0.0);
+        for row in 0..g.1.height {
+            for column in 0..g.1.width {
+                let gradient = &g.0[g.1.at(n, row, column)..][..channels];
+                let values = &x.0[x.1.at(n, row, column)..][..channels];
+                for ((sum, &g), &x) in sums.iter_mut().zip(gradient).zip(values) {
+                    *sum += g * x;
+                }
+            }
+        }
+    }
+}

@@ -110,6 +110,16 @@ pub(super) fn evaluate(op: &Adjoint, operands: &[&Tensor], shape: &[usize]) -> V
             resize(g, shape, sources)
         }
         Adjoint::ConvWeight(conv) => conv_weight(conv, g, x, shape),
+        Adjoint::Score => {
+            let plane: usize = g.shape[2..].iter().product();
+            let channels = g.data.chunks(plane).enumerate();
+            let sums = channels.map(|(number, g)| {
+                let x = &x.data[number * plane % x.data.len()..][..plane];
+                let products = g.iter().zip(x).map(|(&g, &x)| f64::from(g) * f64::from(x));
+                products.sum::<f64>() as f32
+            });
+            sums.collect()
+        }
     }
 }
 
