@@ -8,6 +8,7 @@ use super::step::{Operand, Product, StepKind};
 use crate::graph::ir::{Conv, Node, Op};
 use crate::kernels::depthwise::DepthwiseWeights;
 use crate::kernels::matrix::{PackedWeights, Segment};
+use crate::kernels::scatter::ScatterWeights;
 use crate::kernels::winograd::WinogradWeights;
 use std::sync::Arc;
 
@@ -96,6 +97,9 @@ impl Planner<'_> {
             transposed,
         };
         let out = [ends.to.1.height, ends.to.1.width];
+        if let Some(step) = self.scattered(&weights, conv, &ends) {
+            return Some(step);
+        }
         let phases = phases(conv, transposed, weights.kernel, out);
         if !weights.is_depthwise() && !uses_winograd(self.graph, group) {
             return self.dense(&weights, &phases, &ends);
@@ -114,6 +118,33 @@ impl Planner<'_> {
             1 => steps.pop(),
             _ => Some(StepKind::Phases(steps)),
         }
+    }
+
+    /// A transposed convolution into fewer channels than half a vector, without an epilogue.
+    fn scattered(&self, weights: &Weights<'_>, conv: &Conv, ends: &Ends) -> Option<StepKind> {
+        let to = ends.to.1;
+        let plain = ends.residual.is_none()
+            && ends.gate.is_none()
+            && ends.clamp == [f32::NEG_INFINITY, f32::INFINITY]
+            && weights.bias.iter().all(|&bias| bias == 0.0);
+        let fits = weights.transposed
+            && weights.groups == 1
+            && conv.dilations == [1, 1]
+            && weights.outputs() * 2 <= self.isa.lanes()
+            && weights.kernel != [1, 1]
+            && to.pixel == to.channels;
+        (plain && fits).then(|| StepKind::Scatter {
+            weights: ScatterWeights::new(
+                self.isa,
+                [weights.per_group, weights.outputs()],
+                weights.kernel,
+                conv.strides,
+                [conv.pads[0], conv.pads[1]],
+                |j, i, ky, kx| weights.at(j, i, ky, kx),
+            ),
+            from: ends.from,
+            to: ends.to,
+        })
     }
 
     fn depthwise(&self, weights: &Weights<'_>, phase: &Phase, ends: &Ends) -> Option<StepKind> {

@@ -8,6 +8,7 @@ use crate::kernels::depthwise::{self, DepthwiseWeights};
 use crate::kernels::elementwise::{self, Lrn, runs};
 use crate::kernels::matrix::{Epilogue, PackedWeights, multiply};
 use crate::kernels::pool::{self, Kind};
+use crate::kernels::scatter::{self, ScatterWeights};
 use crate::kernels::simd::Isa;
 use crate::kernels::winograd::{self, WinogradWeights};
 use std::sync::Arc;
@@ -150,6 +151,12 @@ pub(crate) enum StepKind {
         to: Operand,
         channels_last: bool,
     },
+    /// A transposed convolution with few output channels.
+    Scatter {
+        weights: ScatterWeights,
+        from: Operand,
+        to: Operand,
+    },
     /// The phases of a transposed convolution.
     Phases(Vec<Self>),
     /// `g` times the derivative at `x`.
@@ -212,6 +219,7 @@ impl StepKind {
             Self::Copy { .. } | Self::CopyFlat { .. } => "copy",
             Self::ToFlat { .. } | Self::ToImage { .. } => "layout",
             Self::Generic => "naive",
+            Self::Scatter { .. } => "scatter",
             Self::Phases(phases) => phases.first().map_or("view", Self::name),
             Self::UnaryAdjoint { .. } | Self::UnaryAdjointFlat { .. } => "unary gradient",
             Self::MaxPoolAdjoint { .. } | Self::AveragePoolAdjoint { .. } => "pool gradient",
@@ -224,6 +232,7 @@ impl StepKind {
     pub(crate) fn scratch(&self) -> usize {
         match self {
             Self::Winograd { weights, .. } => weights.scratch(),
+            Self::Scatter { weights, from, .. } => weights.scratch(from.1.width),
             Self::Phases(phases) => phases.iter().map(Self::scratch).max().unwrap_or(0),
             _ => 0,
         }
@@ -307,6 +316,14 @@ pub(crate) fn run(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
                 *clamp,
                 &mut scratch,
             );
+            *memory.scratch = scratch;
+            memory.put(to.0, out);
+        }
+        StepKind::Scatter { weights, from, to } => {
+            let mut out = memory.take(to.0);
+            let mut scratch = std::mem::take(memory.scratch);
+            let source = (memory.get(from.0), from.1);
+            scatter::convolve(weights, source, (&mut out, to.1), &mut scratch);
             *memory.scratch = scratch;
             memory.put(to.0, out);
         }

@@ -20,6 +20,7 @@ pub(crate) mod elementwise;
 pub(crate) mod extrema;
 pub(crate) mod matrix;
 pub(crate) mod pool;
+pub(crate) mod scatter;
 pub(crate) mod simd;
 pub(crate) mod winograd;
 
