@@ -9,7 +9,7 @@
 //! `R_j - sum_i E_i->j`, is the bias share of j.
 
 use crate::exec::{CompileError, CompileOptions, Hooks, Network, RunError, Session, TensorView};
-use crate::grad::{Derived, GradError, Request, between, derive};
+use crate::grad::{Derived, GradError, GradientRule, Request, between, derive};
 use crate::graph::{Graph, ValueId};
 use std::sync::Arc;
 
@@ -82,6 +82,7 @@ impl Flow {
                 weights: Vec::new(),
                 scores: layers.to_vec(),
                 keep: layers.to_vec(),
+                rule: GradientRule::Plain,
             },
         )?;
         let watched: Vec<Watched> = (0..layers.len())
@@ -137,6 +138,7 @@ impl Block {
                 weights: Vec::new(),
                 scores: vec![part.input],
                 keep: Vec::new(),
+                rule: GradientRule::Plain,
             },
         )?;
         let scores = derived.scores.first().copied().flatten();

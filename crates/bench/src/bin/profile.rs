@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 use summit_nn::exec::{CompileOptions, Hooks, Network};
-use summit_nn::grad::{Request, derive};
+use summit_nn::grad::{GradientRule, Request, derive};
 use summit_nn::graph::ValueId;
 use summit_nn::inspect::node_multiply_adds;
 use summit_nn::onnx::{LoadOptions, load};
@@ -41,6 +41,7 @@ fn main() -> Result<()> {
             weights: vec![],
             scores: vec![],
             keep: vec![],
+            rule: GradientRule::Plain,
         };
         let derived = derive(&model.graph, &request)?;
         let observed = derived.gradients.into_iter().flatten().collect();

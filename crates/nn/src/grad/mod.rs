@@ -18,7 +18,7 @@ mod fold;
 mod rules;
 mod tape;
 
-pub use tape::{Derived, GradError, Request, derive};
+pub use tape::{Derived, GradError, GradientRule, Request, derive};
 
 use crate::graph::ir::{Graph, NodeId, ValueId};
 use crate::graph::prune;

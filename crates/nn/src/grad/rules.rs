@@ -2,8 +2,10 @@
 //! its operands.
 
 use super::fold::factors;
-use super::tape::{GradError, Tape};
-use crate::graph::ir::{Adjoint, Binary, Node, NodeId, Op, PadMode, Pool, Reduce, Unary, ValueId};
+use super::tape::{GradError, GradientRule, Tape};
+use crate::graph::ir::{
+    Adjoint, Binary, Node, NodeId, Op, PadMode, Pool, Reduce, Sign, Unary, ValueId,
+};
 
 /// Propagates through one node, if a gradient reached it and an operand wants one.
 pub(super) fn back(tape: &mut Tape, id: NodeId) -> Result<(), GradError> {
@@ -27,8 +29,13 @@ pub(super) fn back(tape: &mut Tape, id: NodeId) -> Result<(), GradError> {
         g,
         output: node.outputs[0],
     };
+    if tape.rule.epsilon().is_some() && relevance(tape, &rule)? {
+        return Ok(());
+    }
     match &node.op {
-        Op::Conv(_) | Op::ConvTranspose(_) | Op::Gemm { .. } | Op::MatMul => weighted(tape, &rule),
+        Op::Conv(_) | Op::ConvTranspose(_) | Op::Gemm { .. } | Op::MatMul => {
+            weighted(tape, &rule, node.inputs[1])
+        }
         Op::Concat { axis } => concat(tape, &rule, *axis),
         Op::Binary(function) => binary(tape, &rule, *function),
         Op::Where { mask } => {
@@ -59,6 +66,7 @@ pub(super) fn back(tape: &mut Tape, id: NodeId) -> Result<(), GradError> {
 }
 
 /// A node under differentiation.
+#[derive(Clone, Copy)]
 struct Rule<'a> {
     node: &'a Node,
     id: NodeId,
@@ -264,9 +272,11 @@ fn reduce(
 }
 
 /// Conv, ConvTranspose, Gemm, MatMul: gradients of both operands, and of an offset.
-fn weighted(tape: &mut Tape, rule: &Rule<'_>) -> Result<(), GradError> {
+///
+/// The input's gradient is computed with `weight`, which is the node's own unless a rule changed it.
+fn weighted(tape: &mut Tape, rule: &Rule<'_>, weight: ValueId) -> Result<(), GradError> {
     let Rule { node, g, .. } = *rule;
-    let (x, weight) = (node.inputs[0], node.inputs[1]);
+    let x = node.inputs[0];
     if tape.wants(x) {
         let shape = tape.gradient_shape(x, &node.name)?;
         let gradient = match &node.op {
@@ -305,6 +315,7 @@ fn weighted(tape: &mut Tape, rule: &Rule<'_>) -> Result<(), GradError> {
         };
         tape.accumulate(x, gradient);
     }
+    let weight = node.inputs[1];
     if tape.wants(weight) {
         let gradient = weight_gradient(tape, rule)?;
         tape.accumulate(weight, gradient);
@@ -323,6 +334,100 @@ fn weighted(tape: &mut Tape, rule: &Rule<'_>) -> Result<(), GradError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Layer-wise relevance propagation through operators where it differs from the derivative: false
+/// for all others.
+fn relevance(tape: &mut Tape, rule: &Rule<'_>) -> Result<bool, GradError> {
+    let Rule { node, output, .. } = *rule;
+    let Some(epsilon) = tape.rule.epsilon() else {
+        return Ok(false);
+    };
+    let quotient = |tape: &mut Tape, z: ValueId, d: ValueId, side: Sign| {
+        let shape = tape.shape(rule.g).to_vec();
+        let adjoint = Adjoint::Relevance { epsilon, side };
+        tape.emit(Op::Adjoint(adjoint), &[rule.g, z, d], shape)
+    };
+    match &node.op {
+        Op::Unary(Unary::Relu) => Ok(false),
+        // The relevance of the output is that of the input: G_x = G_y y / x.
+        Op::Unary(_) => {
+            let g = quotient(tape, output, node.inputs[0], Sign::Any);
+            tape.accumulate(node.inputs[0], g);
+            Ok(true)
+        }
+        // A gate decides how much passes; what passes has the relevance.
+        Op::Binary(Binary::Mul) => {
+            let [a, b] = [node.inputs[0], node.inputs[1]];
+            if !(tape.wants(a) && tape.wants(b)) {
+                return Ok(false);
+            }
+            let (signal, gate) = if is_gate(tape, a, b) { (b, a) } else { (a, b) };
+            let shape = tape.shape(rule.g).to_vec();
+            let g = tape.emit(Op::Binary(Binary::Mul), &[rule.g, gate], shape);
+            let g = reduced_to(tape, rule, g, signal)?;
+            tape.accumulate(signal, g);
+            Ok(true)
+        }
+        Op::Conv(_) | Op::ConvTranspose(_) | Op::Gemm { .. } | Op::MatMul
+            if tape.constant(node.inputs[1]).is_some() =>
+        {
+            let gamma = match tape.rule {
+                GradientRule::LrpGamma { gamma, .. }
+                    if tape.non_negative[node.inputs[0].index()] =>
+                {
+                    gamma
+                }
+                _ => 0.0,
+            };
+            if gamma == 0.0 {
+                let g = quotient(tape, output, output, Sign::Any);
+                let changed = Rule { node, g, ..*rule };
+                weighted(tape, &changed, node.inputs[1])?;
+                return Ok(true);
+            }
+            for (side, sign) in [(Sign::Positive, 1.0f32), (Sign::Negative, -1.0)] {
+                let favour = |tape: &mut Tape, value: ValueId| -> Option<ValueId> {
+                    let tensor = tape.constant(value)?.clone();
+                    let data = tensor
+                        .data
+                        .iter()
+                        .map(|&w| w + gamma * sign * (sign * w).max(0.0));
+                    Some(tape.literal(tensor.shape, data.collect()))
+                };
+                let Some(weight) = favour(tape, node.inputs[1]) else {
+                    return Err(rule.none(1));
+                };
+                let mut inputs = vec![node.inputs[0], weight];
+                for &offset in node.inputs.get(2..).unwrap_or_default() {
+                    inputs.push(favour(tape, offset).ok_or_else(|| rule.none(2))?);
+                }
+                let shape = tape.shape(output).to_vec();
+                let d = tape.emit(node.op.clone(), &inputs, shape);
+                let g = quotient(tape, output, d, side);
+                let changed = Rule { node, g, ..*rule };
+                weighted(tape, &changed, weight)?;
+            }
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Of two factors, whether the first is the gate: the one that is repeated over positions, or
+/// comes out of a squashing function.
+fn is_gate(tape: &Tape, a: ValueId, b: ValueId) -> bool {
+    let elements = |value: ValueId| tape.shape(value).iter().product::<usize>();
+    let squashed = |value: ValueId| {
+        let producer = tape.graph.values[value.index()].producer;
+        producer.is_some_and(|producer| {
+            matches!(
+                tape.graph.nodes[producer.index()].op,
+                Op::Unary(Unary::Sigmoid | Unary::HardSigmoid(..)) | Op::Softmax { .. }
+            )
+        })
+    };
+    elements(a) < elements(b) || (elements(a) == elements(b) && squashed(a) && !squashed(b))
 }
 
 fn require_constant(tape: &Tape, rule: &Rule<'_>, operand: usize) -> Result<(), GradError> {

@@ -4,6 +4,42 @@ use super::fold;
 use super::rules;
 use crate::graph::ir::{Adjoint, Binary, Graph, Node, NodeId, Op, Tensor, Unary, Value, ValueId};
 use crate::graph::prune;
+use crate::layers::never_negative;
+
+/// What "gradient" means. Under the rules of layer-wise relevance propagation (Montavon et al. 2019)
+/// the result G is such that `G x` is the relevance of x: scores and products with activations then
+/// are relevances, and chains of blocks stay conserved up to what biases and stabilisers absorb.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum GradientRule {
+    /// The derivative.
+    #[default]
+    Plain,
+    /// Relevance in proportion to each input's share of the output, divided by the output moved
+    /// away from 0 by `epsilon`.
+    LrpEpsilon {
+        /// Above 0.
+        epsilon: f32,
+    },
+    /// The same with positive shares (of positive outputs; negative ones of negative outputs)
+    /// enlarged by `1 + gamma`, where the input holds no negative values; elsewhere as
+    /// `LrpEpsilon`.
+    LrpGamma {
+        /// 0 or more.
+        gamma: f32,
+        /// Above 0.
+        epsilon: f32,
+    },
+}
+
+impl GradientRule {
+    /// The stabiliser, if relevance is propagated.
+    pub(super) fn epsilon(self) -> Option<f32> {
+        match self {
+            Self::Plain => None,
+            Self::LrpEpsilon { epsilon } | Self::LrpGamma { epsilon, .. } => Some(epsilon),
+        }
+    }
+}
 
 /// What to differentiate.
 #[derive(Clone, Debug)]
@@ -22,6 +58,24 @@ pub struct Request {
     pub scores: Vec<ValueId>,
     /// Forward values the caller will observe beside `from`.
     pub keep: Vec<ValueId>,
+    /// The derivative, or a rule in its place.
+    pub rule: GradientRule,
+}
+
+impl Request {
+    /// The plain gradient of `from` with nothing asked for yet.
+    #[must_use]
+    pub fn new(from: ValueId, masks: usize) -> Self {
+        Self {
+            from,
+            masks,
+            wrt: Vec::new(),
+            weights: Vec::new(),
+            scores: Vec::new(),
+            keep: Vec::new(),
+            rule: GradientRule::Plain,
+        }
+    }
 }
 
 /// A graph that computes gradients; observe what is named here.
@@ -149,6 +203,9 @@ pub(super) struct Tape {
     /// Nodes before any was appended.
     forward_nodes: usize,
     masks: usize,
+    pub(super) rule: GradientRule,
+    /// Per forward value: it holds no negative numbers, whatever the image.
+    pub(super) non_negative: Vec<bool>,
     /// Per forward value: something asked for depends on it.
     wanted: Vec<bool>,
     /// Per forward value: the sum of the gradients that arrived.
@@ -191,6 +248,8 @@ impl Tape {
         Self {
             forward_nodes: graph.nodes.len(),
             masks: request.masks,
+            rule: request.rule,
+            non_negative: never_negative(&graph),
             wanted,
             gradients: vec![None; count],
             masked: vec![false; count],

@@ -1,7 +1,7 @@
 //! Gradients against finite differences (every operator), against the naive executor (random
 //! networks), and against what they must add up to.
 
-use super::{Request, between, derive};
+use super::{GradientRule, Request, between, derive};
 use crate::exec::{CompileOptions, Hooks, Network, TensorView};
 use crate::graph::ir::{
     Binary, Conv, Graph, NearestRounding, Op, PadMode, Pool, Reduce, ResizeCoordinates, ResizeMode,
@@ -71,6 +71,7 @@ fn derived_gradients(
             weights,
             scores: vec![],
             keep: vec![],
+            rule: GradientRule::Plain,
         },
     )
     .unwrap();
@@ -537,6 +538,7 @@ fn kinks_and_ties_follow_the_convention() {
                 weights: vec![],
                 scores: vec![],
                 keep: vec![],
+                rule: GradientRule::Plain,
             },
         )
         .unwrap();
@@ -660,7 +662,7 @@ proptest! {
             .map(|node| node.inputs[1])
             .collect();
         let derived = derive(&graph, &Request {
-            from: graph.output, masks: 1, wrt: vec![graph.input], weights, scores: vec![], keep: vec![],
+            from: graph.output, masks: 1, wrt: vec![graph.input], weights, scores: vec![], keep: vec![], rule: GradientRule::Plain,
         }).unwrap();
         let mut wanted: Vec<ValueId> = derived.gradients.iter().flatten().copied().collect();
         wanted.extend(derived.weights.iter().flatten());
@@ -710,6 +712,7 @@ fn masks_equal_separate_runs() {
             weights: vec![],
             scores: vec![],
             keep: vec![],
+            rule: GradientRule::Plain,
         };
         let many = derive(&graph, &request(10)).unwrap();
         let identity = Tensor {
@@ -773,4 +776,82 @@ fn parts_compute_what_the_whole_computes() {
         )
     });
     assert!(between(&skip, inner[0], skip.output, &[]).is_err());
+}
+
+/// Without biases nothing is lost on the way: relevances of the input add up to the output, for
+/// every rule, through convolutions, pooling, gates and smooth functions.
+#[test]
+fn relevance_is_conserved() {
+    let shape = [1, 3, 9, 8];
+    let (graph, _) = one(shape, |b, x| {
+        let conv = |b: &mut Builder, x: ValueId, outputs: usize| {
+            let channels = b.shape(x)[1];
+            let weight = b.constant(&[outputs, channels, 3, 3], 0.4, 0.0);
+            let conv = Conv {
+                strides: [1, 1],
+                pads: [1; 4],
+                dilations: [1, 1],
+                groups: 1,
+            };
+            b.node(Op::Conv(conv), &[x, weight], &[])[0]
+        };
+        let x = conv(b, x, 8);
+        let x = b.node(Op::Unary(Unary::Relu), &[x], &[])[0];
+        let y = conv(b, x, 8);
+        let y = b.node(Op::Unary(Unary::Swish), &[y], &[])[0];
+        let pooled = b.node(Op::GlobalAveragePool, &[y], &[])[0];
+        let gate = b.node(Op::Unary(Unary::Sigmoid), &[pooled], &[])[0];
+        let y = b.node(Op::Binary(Binary::Mul), &[y, gate], &[])[0];
+        let x = b.node(Op::Binary(Binary::Add), &[x, y], &[])[0];
+        let window = Pool {
+            kernel: [2, 2],
+            strides: [2, 2],
+            pads: [0; 4],
+            dilations: [1, 1],
+            count_include_pad: false,
+        };
+        let x = b.node(Op::MaxPool(window), &[x], &[vec![1, 8, 4, 4]])[0];
+        let x = conv(b, x, 6);
+        let x = b.node(Op::Unary(Unary::Relu), &[x], &[])[0];
+        let x = b.node(Op::GlobalAveragePool, &[x], &[])[0];
+        let x = b.node(Op::Reshape, &[x], &[vec![1, 6]])[0];
+        let weight = b.constant(&[4, 6], 1.0, 0.0);
+        let gemm = Op::Gemm {
+            alpha: 1.0,
+            beta: 1.0,
+            trans_a: false,
+            trans_b: true,
+        };
+        (b.node(gemm, &[x, weight], &[])[0], vec![])
+    });
+    let input = lattice(&shape, 2, false);
+    let total = score(&graph, &input);
+    let mut gradients = Vec::new();
+    for rule in [
+        GradientRule::LrpEpsilon { epsilon: 1e-6 },
+        GradientRule::LrpGamma {
+            gamma: 0.25,
+            epsilon: 1e-6,
+        },
+    ] {
+        let derived = derive(
+            &graph,
+            &Request {
+                wrt: vec![graph.input],
+                rule,
+                ..Request::new(graph.output, 1)
+            },
+        )
+        .unwrap();
+        let seed = seed_of(&graph.values[graph.output.index()].shape);
+        let wanted = [derived.gradients[0].unwrap()];
+        let found = run_fast(&derived.graph, &input, &seed, &wanted, false).concat();
+        let relevance = dot(&found, &input.data);
+        assert!(
+            (relevance - total).abs() < 1e-3 * total.abs(),
+            "{rule:?}: {relevance} of {total}"
+        );
+        gradients.push(found);
+    }
+    assert_ne!(gradients[0], gradients[1], "the rules differ");
 }

@@ -385,6 +385,17 @@ pub enum Op {
     Adjoint(Adjoint),
 }
 
+/// Outputs by sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// All of them.
+    Any,
+    /// Those above 0.
+    Positive,
+    /// Those below 0.
+    Negative,
+}
+
 /// Vector-Jacobian products that are no forward operator of another kind. `g` is the gradient with
 /// respect to the operator's output; the result has the shape of its operand `x`, which is the
 /// output's shape in the graph. Where `g` holds more images than the forward values (one gradient
@@ -474,6 +485,14 @@ pub enum Adjoint {
     },
     /// `g, x`: the gradient with respect to the weight of [`Op::Conv`], summed over images.
     ConvWeight(Conv),
+    /// `g, z, d`: `g z / (d + epsilon sign d)`, or 0 where `side` excludes the sign of `z`. The step
+    /// of layer-wise relevance propagation through something that makes `d` of its input.
+    Relevance {
+        /// Keeps quotients finite.
+        epsilon: f32,
+        /// Outputs it concerns.
+        side: Sign,
+    },
     /// `g, a`, both `[N, C, ...]`: `sum over positions of g a`, `[N, C]`. The score of a channel
     /// (method.md section 3.2).
     Score,

@@ -6,7 +6,7 @@
 use crate::graph::ir::{Binary, Graph, Node, Op, PadMode, Unary};
 
 /// Per value: it is never below 0. One pass, linear in the graph and the constants.
-pub(super) fn never_negative(graph: &Graph) -> Vec<bool> {
+pub(crate) fn never_negative(graph: &Graph) -> Vec<bool> {
     let mut known: Vec<bool> = graph
         .values
         .iter()

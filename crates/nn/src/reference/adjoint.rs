@@ -7,7 +7,7 @@
 use super::elementwise::{derivative, partial};
 use super::index::{broadcast_strides, for_each_index, offset, strides};
 use super::resize::{linear_sources, nearest_source};
-use crate::graph::ir::{Adjoint, PadMode, Pool, ResizeMode};
+use crate::graph::ir::{Adjoint, PadMode, Pool, ResizeMode, Sign};
 use crate::graph::{Conv, Tensor};
 
 /// Applies one adjoint; operands as the variants of [`Adjoint`] list them.
@@ -110,6 +110,25 @@ pub(super) fn evaluate(op: &Adjoint, operands: &[&Tensor], shape: &[usize]) -> V
             resize(g, shape, sources)
         }
         Adjoint::ConvWeight(conv) => conv_weight(conv, g, x, shape),
+        Adjoint::Relevance { epsilon, side } => {
+            let d = operands.get(2).copied().unwrap_or(x);
+            let quotient = |(k, &g): (usize, &f32)| {
+                let z = f64::from(x.data[k % x.data.len()]);
+                let d = f64::from(d.data[k % d.data.len()]);
+                let concerned = match side {
+                    Sign::Any => true,
+                    Sign::Positive => z > 0.0,
+                    Sign::Negative => z < 0.0,
+                };
+                let stabilised = d + f64::from(*epsilon) * if d < 0.0 { -1.0 } else { 1.0 };
+                if concerned && stabilised != 0.0 {
+                    (f64::from(g) * z / stabilised) as f32
+                } else {
+                    0.0
+                }
+            };
+            g.data.iter().enumerate().map(quotient).collect()
+        }
         Adjoint::Score => {
             let plane: usize = g.shape[2..].iter().product();
             let channels = g.data.chunks(plane).enumerate();
