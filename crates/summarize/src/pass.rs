@@ -161,6 +161,12 @@ impl Pass {
         &self.info
     }
 
+    /// What it was prepared with.
+    #[must_use]
+    pub fn options(&self) -> &PassOptions {
+        &self.options
+    }
+
     /// The compiled network.
     #[must_use]
     pub fn network(&self) -> &Arc<Network> {
