@@ -167,8 +167,7 @@ pub struct RunArgs {
     /// Leave a channel out of activation aggregation, for example `mixed4a:55`; repeatable.
     #[arg(long, value_name = "LAYER:CHANNEL")]
     pub exclude: Vec<String>,
-    /// Tensors to take as layers instead of those that `summit inspect` lists: comma-separated,
-    /// from the input to the output.
+    /// Tensors to take as layers instead of those that `summit inspect` lists, comma-separated.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub layers: Vec<String>,
     /// Leave out neuron influence: faster, but the run has no graphs.

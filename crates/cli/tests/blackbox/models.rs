@@ -25,7 +25,7 @@ fn refused(case: &Case, bytes: &[u8], words: &[&str]) {
 #[test]
 fn what_is_no_model_is_refused() {
     let case = Case::small(1);
-    refused(&case, b"", &["no readable ONNX model"]);
+    refused(&case, b"", &["the model file is empty"]);
     refused(
         &case,
         b"#!/bin/sh\necho hello\n",
