@@ -176,7 +176,8 @@ pub struct RunArgs {
     /// Worker threads [default: one per core].
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Images whose results are stored together; what is lost at most when a run is interrupted.
+    /// Images whose results are stored together. A killed run loses the shards under way, one a
+    /// thread at most and the one being stored; memory grows with it.
     #[arg(long, default_value_t = 256, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub shard_images: u32,
     /// Exit with code 1 when more images than this cannot be used: a number or a percentage.
@@ -220,7 +221,8 @@ pub struct GraphArgs {
     /// given.
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
-    /// Share of a layer's score at which the selection of its channels starts: more, larger graphs.
+    /// Share of a layer's score that its selected channels must hold at first; more keeps more
+    /// channels.
     #[arg(long, default_value_t = 0.075, value_name = "SHARE", value_parser = share)]
     pub threshold: f64,
     /// Folder of the images if it has moved since the run; SVG takes its pictures from there.

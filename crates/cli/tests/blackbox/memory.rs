@@ -55,7 +55,7 @@ fn googlenet_stays_below_a_gigabyte_at_any_number_of_images() {
             .arg(shared.join("images/labels.tsv"))
             .arg("--out")
             .arg(folder.path().join(format!("run-{images}")))
-            .args(&["--no-check", "--shard-images", "50"])
+            .args(&["--no-check", "--shard-images", "25"])
             .expect(0, &[]);
         println!(
             "{images} images: {} MiB at the peak",
@@ -68,6 +68,7 @@ fn googlenet_stays_below_a_gigabyte_at_any_number_of_images() {
         few > 0 && few.max(many) <= LIMIT_BYTES,
         "{few} and {many} bytes"
     );
-    // Four times the images; what the threads happen to hold at once differs a little.
+    // Measured in shards of 50: 219 MiB at 100 images, 268 at 400, 275 at 800. Sums that outlived their
+    // shard would cost about a third of a MiB an image, 100 MiB here.
     assert!(many < few + few / 4, "{few} and {many} bytes");
 }
