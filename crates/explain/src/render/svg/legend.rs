@@ -44,8 +44,8 @@ impl Symbol {
 
 impl Entry {
     fn width(&self) -> f64 {
-        // The widest of the fonts asked for needs this much a character at 12 pixels.
-        self.symbol.width() + 6.3 * self.note.chars().count() as f64
+        // A character of 12 pixels needs 5.4 in Arial; the wider fonts asked for have the margin.
+        self.symbol.width() + 5.7 * self.note.chars().count() as f64
     }
 }
 
