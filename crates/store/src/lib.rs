@@ -35,7 +35,7 @@ pub use names::{decode_name, encode_name};
 pub use reader::Run;
 pub use rows::{EXAMPLES_PER_CHANNEL, LONGEST_PATH_BYTES, LONGEST_REASON_BYTES, NO_LABEL};
 pub use shard::ShardData;
-pub use spec::{ImageList, ModelEntry, RunSpec};
+pub use spec::{ImageList, ModelEntry, PassedOver, RunSpec};
 pub use table_reader::{CellFilter, Rows};
 pub use tables::ImageRange;
 pub use writer::RunWriter;

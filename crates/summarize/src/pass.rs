@@ -163,6 +163,12 @@ impl Pass {
         &self.info
     }
 
+    /// What it was prepared with.
+    #[must_use]
+    pub fn options(&self) -> &PassOptions {
+        &self.options
+    }
+
     /// The values a backend must hand to its observer.
     #[must_use]
     pub fn observed(&self) -> &[ValueId] {

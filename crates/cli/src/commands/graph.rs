@@ -59,6 +59,12 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
         .flatten();
     let many = args.all || wanted.len() > 1;
     if let (true, Some(folder)) = (many, &args.out) {
+        if folder.is_file() {
+            bail!(
+                "--out: for several classes a folder is needed, and this is a file: {}",
+                folder.display()
+            );
+        }
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
     }

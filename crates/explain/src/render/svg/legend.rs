@@ -5,51 +5,58 @@ use super::{Drawing, LARGEST_SIDE, MARGIN, NARROWEST_EDGE, WIDEST_EDGE};
 use crate::graph::{EdgeKind, Measure};
 use std::fmt::{Result, Write};
 
-impl Drawing<'_> {
-    /// What sizes and widths mean.
-    pub(super) fn write_legend(&self, svg: &mut String, y: f64) -> Result {
-        let Self { graph, palette, .. } = self;
-        let largest = graph.nodes.iter().map(|node| node.count).max().unwrap_or(0);
-        writeln!(svg, "<g font-size=\"12\">")?;
-        let mut x = MARGIN;
-        for share in [0.25, 1.0] {
-            let side = LARGEST_SIDE / 2.0 * f64::sqrt(share);
-            writeln!(
-                svg,
-                "<rect class=\"tile frame\" x=\"{x:.1}\" y=\"{:.1}\" width=\"{side:.1}\" height=\"{side:.1}\" rx=\"{:.1}\" fill=\"{}\" stroke=\"{}\"/>",
-                y - side / 2.0,
-                side * 0.16,
-                palette.tile,
-                palette.accent
-            )?;
-            x += side + 8.0;
-        }
-        let area = format!(
-            "area: images with the channel on top, at most {}",
-            grouped(u64::from(largest))
-        );
-        self.write_note(svg, x, y, &area)?;
-        x += 24.0 + 6.3 * area.chars().count() as f64;
-        self.write_edge_legend(svg, x, y)?;
-        writeln!(svg, "</g>")
-    }
+/// From the middle of a line to that of the next, pixels.
+const LINE_PITCH: f64 = 40.0;
+/// Between two entries of a line, pixels.
+const GAP: f64 = 24.0;
+/// Length of an edge's symbol, pixels.
+const DASH: f64 = 26.0;
 
-    fn write_edge_legend(&self, svg: &mut String, mut x: f64, y: f64) -> Result {
-        let Self { graph, palette, .. } = self;
-        let all = || graph.edges.iter().chain(&graph.logit_edges);
-        let strongest = all()
+/// A symbol and what it means.
+struct Entry {
+    symbol: Symbol,
+    note: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Symbol {
+    /// A small and a large node.
+    Sizes,
+    /// A node that was not selected by its score.
+    Added,
+    /// A narrow and a wide edge.
+    Widths,
+    /// An edge that lowers the score.
+    Opposing,
+}
+
+impl Symbol {
+    /// Pixels from its left to its note.
+    fn width(self) -> f64 {
+        match self {
+            Self::Sizes => LARGEST_SIDE * 0.75 + 16.0,
+            Self::Added => LARGEST_SIDE * 0.25 + 8.0,
+            Self::Widths => 2.0 * (DASH + 6.0),
+            Self::Opposing => DASH + 6.0,
+        }
+    }
+}
+
+impl Entry {
+    fn width(&self) -> f64 {
+        // A character of 12 pixels needs 5.4 in Arial; the wider fonts asked for have the margin.
+        self.symbol.width() + 5.7 * self.note.chars().count() as f64
+    }
+}
+
+impl Drawing<'_> {
+    fn legend(&self) -> Vec<Entry> {
+        let graph = self.graph;
+        let largest = graph.nodes.iter().map(|node| node.count).max().unwrap_or(0);
+        let edges = || graph.edges.iter().chain(&graph.logit_edges);
+        let strongest = edges()
             .map(|edge| graph.edge_weight(edge))
             .fold(0.0, f64::max);
-        for strength in [0.15, 1.0] {
-            writeln!(
-                svg,
-                "<path class=\"e\" d=\"M{x:.1} {y:.1}h26\" stroke=\"{}\" stroke-width=\"{:.2}\" stroke-opacity=\"{:.2}\"/>",
-                palette.edge,
-                NARROWEST_EDGE + (WIDEST_EDGE - NARROWEST_EDGE) * strength,
-                0.3 + 0.45 * strength
-            )?;
-            x += 32.0;
-        }
         let width = match graph.measure {
             Measure::ConvMax => format!(
                 "width: influence, at most {:.0}\u{a0}% of images",
@@ -57,25 +64,114 @@ impl Drawing<'_> {
             ),
             Measure::Flow => format!("width: effect, at most {strongest:.3} logits"),
         };
-        self.write_note(svg, x, y, &width)?;
-        if all().any(|edge| edge.kind == EdgeKind::Opposes) {
-            x += 24.0 + 6.3 * width.chars().count() as f64;
-            writeln!(
-                svg,
-                "<path class=\"e opposes\" d=\"M{x:.1} {y:.1}h26\" stroke=\"{}\" stroke-width=\"3\" stroke-dasharray=\"7 5\"/>",
-                palette.opposes
-            )?;
-            self.write_note(svg, x + 32.0, y, "lowers the score")?;
+        let mut legend = vec![
+            Entry {
+                symbol: Symbol::Sizes,
+                note: format!(
+                    "area: images with the channel on top, at most {}",
+                    grouped(u64::from(largest))
+                ),
+            },
+            Entry {
+                symbol: Symbol::Widths,
+                note: width,
+            },
+        ];
+        if edges().any(|edge| edge.kind == EdgeKind::Opposes) {
+            legend.push(Entry {
+                symbol: Symbol::Opposing,
+                note: "lowers the score".to_owned(),
+            });
         }
-        Ok(())
+        if graph.nodes.iter().any(|node| node.added_for_logit) {
+            legend.push(Entry {
+                symbol: Symbol::Added,
+                note: "added: no selected channel drives the output".to_owned(),
+            });
+        }
+        legend
     }
 
-    fn write_note(&self, svg: &mut String, x: f64, y: f64, note: &str) -> Result {
+    /// The entries with their left ends, in as many lines as the drawing's width asks for.
+    fn legend_lines(&self) -> Vec<Vec<(f64, Entry)>> {
+        let mut lines: Vec<Vec<(f64, Entry)>> = Vec::new();
+        let mut x = MARGIN;
+        for entry in self.legend() {
+            let width = entry.width();
+            match lines.last_mut() {
+                Some(line) if x + width <= self.width - MARGIN => line.push((x, entry)),
+                _ => {
+                    x = MARGIN;
+                    lines.push(vec![(x, entry)]);
+                }
+            }
+            x += width + GAP;
+        }
+        lines
+    }
+
+    /// Pixels below the first line.
+    pub(super) fn legend_extra_height(&self) -> f64 {
+        LINE_PITCH * (self.legend_lines().len() as f64 - 1.0)
+    }
+
+    /// What sizes and widths mean; `y` is the middle of the first line.
+    pub(super) fn write_legend(&self, svg: &mut String, mut y: f64) -> Result {
+        writeln!(svg, "<g font-size=\"12\">")?;
+        for line in self.legend_lines() {
+            for (x, entry) in line {
+                self.write_symbol(svg, entry.symbol, x, y)?;
+                writeln!(
+                    svg,
+                    "<text class=\"muted\" x=\"{:.1}\" y=\"{:.1}\" fill=\"{}\">{}</text>",
+                    x + entry.symbol.width(),
+                    y + 4.0,
+                    self.palette.muted,
+                    entry.note
+                )?;
+            }
+            y += LINE_PITCH;
+        }
+        writeln!(svg, "</g>")
+    }
+
+    fn write_symbol(&self, svg: &mut String, symbol: Symbol, x: f64, y: f64) -> Result {
+        let palette = self.palette;
+        let small = LARGEST_SIDE / 4.0;
+        match symbol {
+            Symbol::Sizes => {
+                self.write_tile(svg, x, y, small, "")?;
+                self.write_tile(svg, x + small + 8.0, y, 2.0 * small, "")
+            }
+            Symbol::Added => self.write_tile(svg, x, y, small, " stroke-dasharray=\"4 3\""),
+            Symbol::Widths => [0.15, 1.0].into_iter().zip([0.0, DASH + 6.0]).try_for_each(
+                |(strength, offset)| {
+                    writeln!(
+                        svg,
+                        "<path class=\"e\" d=\"M{:.1} {y:.1}h{DASH}\" stroke=\"{}\" stroke-width=\"{:.2}\" stroke-opacity=\"{:.2}\"/>",
+                        x + offset,
+                        palette.edge,
+                        NARROWEST_EDGE + (WIDEST_EDGE - NARROWEST_EDGE) * strength,
+                        0.3 + 0.45 * strength
+                    )
+                },
+            ),
+            Symbol::Opposing => writeln!(
+                svg,
+                "<path class=\"e opposes\" d=\"M{x:.1} {y:.1}h{DASH}\" stroke=\"{}\" stroke-width=\"3\" stroke-dasharray=\"7 5\"/>",
+                palette.opposes
+            ),
+        }
+    }
+
+    fn write_tile(&self, svg: &mut String, x: f64, y: f64, side: f64, dash: &str) -> Result {
         writeln!(
             svg,
-            "<text class=\"muted\" x=\"{x:.1}\" y=\"{:.1}\" fill=\"{}\">{note}</text>",
-            y + 4.0,
-            self.palette.muted
+            "<rect class=\"tile frame\" x=\"{x:.1}\" y=\"{:.1}\" width=\"{side:.1}\" height=\"{side:.1}\" rx=\"{:.1}\" fill=\"{}\" stroke=\"{}\"{dash}/>",
+            y - side / 2.0,
+            side * 0.16,
+            self.palette.tile,
+            self.palette.accent
         )
     }
 }
