@@ -262,29 +262,30 @@ def cast(a, x):
 # Windows.
 
 
+def window_count(extent, span, stride, before, after, ceil):
+    """Windows along one axis."""
+    slack = extent + before + after - span
+    if not ceil:
+        return slack // stride + 1
+    count = -(-slack // stride) + 1
+    # A window that begins behind the image and its first padding sees nothing.
+    return count - ((count - 1) * stride >= extent + before)
+
+
 def extents(a, x, kernel):
-    """Kernel, strides, dilations, padding [top, left, bottom, right] and output extents."""
+    """Strides, dilations, padding [top, left, bottom, right] and output extents."""
     if x.dim() != 4:
         raise Unsupported("not an image")
     strides, dilations = a.get("strides", [1, 1]), a.get("dilations", [1, 1])
-    pads = a.get("pads", [0, 0, 0, 0])
+    pads = list(a.get("pads", [0, 0, 0, 0]))
     auto, out = a.get("auto_pad", "NOTSET"), []
     for axis in range(2):
         extent, span = x.shape[2 + axis], (kernel[axis] - 1) * dilations[axis] + 1
         if auto.startswith("SAME"):
-            count = -(-extent // strides[axis])
-            total = max((count - 1) * strides[axis] + span - extent, 0)
-            small = total // 2
-            ends = (small, total - small) if auto == "SAME_UPPER" else (total - small, small)
-            pads = [ends[0] if k == axis else ends[1] if k == axis + 2 else p for k, p in enumerate(pads)]
-        else:
-            slack = extent + pads[axis] + pads[axis + 2] - span
-            count = slack // strides[axis] + 1
-            if a.get("ceil_mode", 0):
-                count = -(-slack // strides[axis]) + 1
-                # A window that begins behind the image and its first padding sees nothing.
-                count -= (count - 1) * strides[axis] >= extent + pads[axis]
-        out.append(count)
+            total = max((-(-extent // strides[axis]) - 1) * strides[axis] + span - extent, 0)
+            small, large = total // 2, total - total // 2
+            pads[axis], pads[axis + 2] = (small, large) if auto == "SAME_UPPER" else (large, small)
+        out.append(window_count(extent, span, strides[axis], pads[axis], pads[axis + 2], a.get("ceil_mode", 0)))
     return strides, dilations, pads, out
 
 
@@ -331,6 +332,12 @@ def max_pool(a, x):
     if a["outputs"] > 1:
         raise Unsupported("MaxPool")
     strides, dilations, pads, out = extents(a, x, kernel)
+    # PyTorch pads both ends alike; with the same windows that makes no difference.
+    for ceil in (False, True):
+        spans = [(kernel[k] - 1) * dilations[k] + 1 for k in range(2)]
+        own = [window_count(x.shape[2 + k], spans[k], strides[k], pads[k], pads[k], ceil) for k in range(2)]
+        if own == out and all(2 * pads[k] <= kernel[k] for k in range(2)):
+            return F.max_pool2d(x, kernel, strides, pads[:2], dilations, ceil)
     x = windows(x, -math.inf, kernel, strides, dilations, pads, out)
     return F.max_pool2d(x, kernel, strides, 0, dilations)
 
@@ -341,8 +348,11 @@ def average_pool(a, x):
     strides, dilations, pads, out = extents(a, x, kernel)
     if max(dilations) > 1:
         raise Unsupported("AveragePool")
+    include = bool(a.get("count_include_pad", 0))
+    if pads[:2] == pads[2:] and not a.get("ceil_mode", 0) and all(2 * pads[k] <= kernel[k] for k in range(2)):
+        return F.avg_pool2d(x, kernel, strides, pads[:2], False, include)
     counted = torch.ones_like(x[:1, :1].detach())
-    if a.get("count_include_pad", 0):
+    if include:
         counted = F.pad(counted, [pads[1], pads[3], pads[0], pads[2]], value=1.0)
         counted = windows(counted, 0.0, kernel, strides, dilations, [0, 0], out)
     else:
