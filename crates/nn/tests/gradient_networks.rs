@@ -70,6 +70,23 @@ fn slopes(reference: &Reference, input: &Tensor, gradient: &Recorded) -> [f64; 2
     [slope, gradient.products[0]].map(|x| x / gradient.norm)
 }
 
+/// The recorded array agrees with itself, and one that is a thousandth longer is off by that.
+fn check_deviation(recorded: &Recorded, complete: &[f32]) {
+    let name = &recorded.name;
+    let own = recorded.deviation(complete);
+    assert!(
+        own.samples == 0.0 && own.angle < 1e-15 && own.whole < 1e-6,
+        "{name}: {own:?}"
+    );
+    let longer: Vec<f32> = complete.iter().map(|x| x * 1.001).collect();
+    let found = recorded.deviation(&longer);
+    assert!(
+        (found.samples - 1e-3).abs() < 1e-6 && found.angle < 1e-12,
+        "{name}: {found:?}"
+    );
+    assert!((1e-4..4e-3).contains(&found.whole), "{name}: {found:?}");
+}
+
 fn check(reference: &Reference) {
     let name = &reference.name;
     for image in &reference.images {
@@ -83,6 +100,9 @@ fn check(reference: &Reference) {
         match recorded.kind {
             Kind::Gradient => assert_eq!(recorded.shape, *shape, "{name}: {}", recorded.name),
             Kind::Scores => assert_eq!(recorded.shape, [shape[1]], "{name}: {}", recorded.name),
+        }
+        if let Some(complete) = recorded.complete() {
+            check_deviation(recorded, complete);
         }
     }
     let image = &reference.images[0];

@@ -32,7 +32,7 @@ pub struct Deviation {
 pub enum Kind {
     /// `dz/dv`, shaped like the value.
     Gradient,
-    /// `R_i = <dz/da_i, a_i>`, `[channels]` of the first axis but one (method.md section 3.2).
+    /// `R_i = <dz/da_i, a_i>` of an image-like value, `[channels]` (method.md section 3.2).
     Scores,
 }
 
@@ -60,12 +60,7 @@ impl Recorded {
     /// How far `found`, row-major of the same shape, is from the recorded array. The error of the
     /// whole is an estimate from `PRODUCTS` random projections, good to about a factor of two.
     pub fn deviation(&self, found: &[f32]) -> Deviation {
-        assert_eq!(
-            found.len(),
-            self.shape.iter().product::<usize>(),
-            "{}",
-            self.name
-        );
+        assert_eq!(found.len(), self.len(), "{}", self.name);
         let own: Vec<f64> = pick(found, SAMPLES).map(f64::from).collect();
         let other: Vec<f64> = self.samples.iter().copied().map(f64::from).collect();
         let unit = |x: &[f64]| -> Vec<f64> { x.iter().map(|v| v / norm(x)).collect() };
@@ -82,9 +77,19 @@ impl Recorded {
         }
     }
 
-    /// Direction number `seed`.
+    /// The whole array, where it is small.
+    pub fn complete(&self) -> Option<&[f32]> {
+        (self.samples.len() == self.len()).then_some(&self.samples)
+    }
+
+    /// Direction number `seed`; by another name than the weights, which gradients know.
     pub fn direction(&self, seed: u64) -> Tensor {
-        uniform(seed, &self.name, &self.shape, -1.0, 1.0)
+        let name = format!("direction of {}", self.name);
+        uniform(seed, &name, &self.shape, -1.0, 1.0)
+    }
+
+    fn len(&self) -> usize {
+        self.shape.iter().product()
     }
 
     fn product(&self, seed: u64, found: &[f32]) -> f64 {

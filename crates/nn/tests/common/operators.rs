@@ -6,8 +6,8 @@ use super::{Archive, Execute, numbers};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
-use summit_nn::graph::Tensor;
-use summit_nn::onnx::{LoadOptions, load_bytes};
+use summit_nn::graph::{Tensor, ValueId};
+use summit_nn::onnx::{LoadOptions, Model, load_bytes};
 
 /// One small model.
 pub struct Case {
@@ -19,7 +19,7 @@ pub struct Case {
     pub input: Tensor,
     /// The scores.
     pub expected: Vec<f32>,
-    /// Gradients of `<upstream, scores>` by the image (named `image`) and by the floating-point
+    /// Gradients of `<upstream, scores>` (see [`scores`]) by the image (named `image`) and by the floating-point
     /// operands among the initialisers, by name in the file; none where the case is not
     /// differentiable. PyTorch in double precision.
     pub gradients: Vec<(String, Vec<f32>)>,
@@ -103,6 +103,15 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
+/// What a case's `expected` are: the file's output. A final softmax is part of it; the graph's
+/// output are the scores before it.
+pub fn scores(model: &Model) -> ValueId {
+    match model.output_is_probability {
+        true => model.value_named(&model.output_name).unwrap(),
+        false => model.graph.output,
+    }
+}
+
 /// Loads and runs one case.
 pub fn run(case: &Case, execute: Execute<'_>) -> Outcome {
     let model = match load_bytes(case.model.clone().into(), None, &LoadOptions::default()) {
@@ -113,12 +122,7 @@ pub fn run(case: &Case, execute: Execute<'_>) -> Outcome {
         Ok(values) => values,
         Err(error) => return Outcome::Broken(error),
     };
-    // A final softmax is the file's output; the graph's output are the scores before it.
-    let output = match model.output_is_probability {
-        true => model.value_named(&model.output_name).unwrap(),
-        false => model.graph.output,
-    };
-    let Some(found) = values.get(&model.graph.values[output.index()].name) else {
+    let Some(found) = values.get(&model.graph.values[scores(&model).index()].name) else {
         return Outcome::Broken("the output is missing".to_owned());
     };
     if found.data.len() != case.expected.len() {
