@@ -19,7 +19,7 @@ const TOLERANCE: f64 = 1e-5;
 const STEP: f32 = 1e-3;
 
 /// A central difference against a derivative, over the norm of the gradient. Kinks within the step
-/// and rounding leave 0.04; a gradient that has nothing to do with the network is off by 0.8.
+/// and rounding leave 0.06; a gradient that has nothing to do with the network is off by 0.8.
 const SLOPE_TOLERANCE: f64 = 0.1;
 
 fn logits(reference: &Reference, input: &Tensor) -> Vec<f64> {
