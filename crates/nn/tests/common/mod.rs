@@ -10,6 +10,7 @@
 )]
 
 pub mod file;
+pub mod gradients;
 pub mod operators;
 pub mod samples;
 
@@ -135,6 +136,11 @@ impl Archive {
 
     /// An array of bytes.
     pub fn bytes(&mut self, name: &str) -> Vec<u8> {
+        self.0.by_name(name).unwrap().unwrap().into_vec().unwrap()
+    }
+
+    /// An array of double precision numbers, flattened.
+    pub fn doubles(&mut self, name: &str) -> Vec<f64> {
         self.0.by_name(name).unwrap().unwrap().into_vec().unwrap()
     }
 
