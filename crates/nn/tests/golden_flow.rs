@@ -10,7 +10,7 @@
 
 mod common;
 
-use common::{Archive, image_tensor, json, numbers, shared};
+use common::{Archive, conservation, image_tensor, json, margin, numbers, runner_up, shared};
 use std::path::Path;
 use std::sync::Arc;
 use summit_nn::exec::{CompileOptions, Hooks, ImageViewMut, Network};
@@ -68,22 +68,6 @@ impl Case {
     fn expected(&self, file: &str) -> Archive {
         Archive::open(&self.folder.join("expected").join(file))
     }
-}
-
-/// The runner-up: the largest other logit, the lowest index among equals.
-fn runner_up(logits: &[f32], class: usize) -> usize {
-    let others = (0..logits.len()).filter(|&k| k != class);
-    others
-        .reduce(|best, k| if logits[k] > logits[best] { k } else { best })
-        .unwrap()
-}
-
-/// `dz/dlogits` of the margin of a class.
-fn margin(logits: &[f32], class: usize) -> Vec<f32> {
-    let mut seed = vec![0.0; logits.len()];
-    seed[class] = 1.0;
-    seed[runner_up(logits, class)] = -1.0;
-    seed
 }
 
 /// Largest difference, relative to the largest magnitude expected.
@@ -257,10 +241,6 @@ fn flow_is_conserved_on_real_networks() {
     for name in ["bvlc-googlenet", "squeezenet1_1", "efficientnet-lite0"] {
         let path = shared.join("models").join(name).with_extension("onnx");
         let model = load(&path, &LoadOptions::default()).unwrap();
-        let layers = find_layers(&model.graph);
-        let values: Vec<ValueId> = layers.iter().map(|layer| layer.value).collect();
-        let flow = Arc::new(Flow::new(&model.graph, &values, 16).unwrap());
-        let mut session = flow.session();
         let shape = &model.graph.values[model.graph.input.index()].shape;
         let scale = if name == "efficientnet-lite0" {
             1.0
@@ -268,35 +248,7 @@ fn flow_is_conserved_on_real_networks() {
             100.0
         };
         let input = common::samples::uniform(5, "image", shape, -scale, scale);
-        let found = session
-            .scores(&input.data, &mut |logits| margin(logits, 207))
-            .unwrap();
-        let mut worst: f64 = 0.0;
-        // The blocks into the first, a middle and the last two layers, and into the logits.
-        let tops = [1, layers.len() / 2, layers.len() - 1, layers.len()];
-        for top in tops {
-            let lower = top - 1;
-            let (above, channels) = match found.gradients.get(top) {
-                Some(gradient) => (gradient, found.scores[top].len()),
-                None => (&found.seed, found.logits.len()),
-            };
-            // Channels whose gradient is zero pass nothing on.
-            let plane = above.len() / channels;
-            let active: Vec<usize> = (0..channels)
-                .filter(|j| above[j * plane..(j + 1) * plane].iter().any(|&g| g != 0.0))
-                .collect();
-            let edges = session
-                .edges(lower, &found.activations[lower], above, &active)
-                .unwrap();
-            let scores = &found.scores[lower];
-            let scale = scores
-                .iter()
-                .fold(1e-30, |m: f64, &r| m.max(f64::from(r).abs()));
-            for (i, &r) in scores.iter().enumerate() {
-                let sum: f64 = edges.iter().map(|row| f64::from(row[i])).sum();
-                worst = worst.max((sum - f64::from(r)).abs() / scale);
-            }
-        }
+        let worst = conservation(&model.graph, &input, 207);
         println!("{name}: sums of edges differ from scores by {worst:.1e} at most");
         assert!(worst <= CONSERVATION, "{name}: {worst:.1e}");
     }
