@@ -183,6 +183,12 @@ pub struct RunArgs {
     /// Exit with code 1 when more images than this cannot be used: a number or a percentage.
     #[arg(long, value_name = "N|N%", value_parser = limit, allow_hyphen_values = true)]
     pub max_skipped: Option<Limit>,
+    /// Who runs the network: this program itself, or ONNX Runtime.
+    #[arg(long, value_enum, default_value_t = BackendArg::Builtin)]
+    pub backend: BackendArg,
+    /// Where ONNX Runtime runs it: cpu, cuda, tensorrt, directml or coreml.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub device: String,
     /// Do not look at the accuracy on a sample first.
     #[arg(long)]
     pub no_check: bool,
@@ -198,6 +204,12 @@ pub struct RunArgs {
 pub enum Limit {
     Images(u32),
     Percent(f64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BackendArg {
+    Builtin,
+    Ort,
 }
 
 #[derive(Args, Debug)]

@@ -1,15 +1,15 @@
 //! `summit run`: the pass over the images.
 
-use crate::args::{Limit, RunArgs};
+use crate::args::{BackendArg, Limit, RunArgs};
 use crate::model::{self, LabelledImages};
 use crate::{message, progress, sample};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use summit_images::{DecodeLimits, ImageSource, Preprocessing, SkippedPath};
-use summit_nn::layers::LayerValue;
+use summit_nn::layers::{Blocks, LayerValue};
 use summit_nn::onnx::Model;
 use summit_store::{
     ImageList, ImageRange, ModelEntry, PassedOver, RunSpec, RunWriter, ShardData, StoreError,
@@ -36,8 +36,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let loaded = model::load_from(&args.model)?;
     let preprocessing = model::preprocessing(&loaded, &args.preprocessing)?;
     let (layers, blocks) = model::layers(&loaded, &args.layers)?;
-    let options = pass_options(args, &layers)?;
-    let pass = Arc::new(Pass::new(&loaded.graph, &layers, &blocks, options)?);
+    let pass = prepare(args, &loaded, &layers, &blocks)?;
     let images = model::images(&loaded, &args.model.model, &args.images)?;
     let passed_over = &images.source.list().skipped;
     list_on_screen(
@@ -98,6 +97,48 @@ fn list_on_screen<'a, T: 'a>(
             count - LISTED_ON_SCREEN
         ));
     }
+}
+
+/// The pass on the backend asked for.
+fn prepare(
+    args: &RunArgs,
+    loaded: &Model,
+    layers: &[LayerValue],
+    blocks: &Blocks,
+) -> Result<Arc<Pass>> {
+    let options = pass_options(args, layers)?;
+    let mut pass = Pass::new(&loaded.graph, layers, blocks, options)?;
+    match args.backend {
+        BackendArg::Builtin if args.device != "cpu" => {
+            bail!("--device {} needs --backend ort", args.device)
+        }
+        BackendArg::Builtin => {}
+        BackendArg::Ort => use_ort(&mut pass, loaded, args)?,
+    }
+    Ok(Arc::new(pass))
+}
+
+/// Lets ONNX Runtime run the network, one thread a worker.
+#[cfg(feature = "ort")]
+fn use_ort(pass: &mut Pass, loaded: &Model, args: &RunArgs) -> Result<()> {
+    use summit_nn::backend::{OrtBackend, OrtModel};
+    let path = &args.model.model;
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let backend = OrtBackend::new(&OrtModel {
+        bytes: &bytes,
+        folder: path.parent(),
+        graph: &loaded.graph,
+        observed: pass.observed(),
+        device: args.device.parse().map_err(anyhow::Error::msg)?,
+        threads: 1,
+    })?;
+    pass.run_on(Box::new(backend));
+    Ok(())
+}
+
+#[cfg(not(feature = "ort"))]
+fn use_ort(_: &mut Pass, _: &Model, _: &RunArgs) -> Result<()> {
+    bail!("this summit was built without ONNX Runtime: build it with `--features ort`")
 }
 
 fn pass_options(args: &RunArgs, layers: &[LayerValue]) -> Result<PassOptions> {
@@ -181,6 +222,10 @@ fn spec(
         parameters: serde_json::json!({
             "top_rule": options.rule,
             "influence": options.influence.then_some("conv-max"),
+            "backend": match args.backend {
+                BackendArg::Builtin => "builtin".to_owned(),
+                BackendArg::Ort => format!("ort {}", args.device),
+            },
             "inputs_per_output": options.inputs_per_output,
             "excluded": excluded,
         }),
@@ -296,7 +341,7 @@ fn summarise(
     });
     outcome.map_err(|error| match error {
         summit_summarize::RunError::Shard(error) => anyhow::Error::from(error),
-        worker => anyhow::Error::msg(worker.to_string()),
+        other => anyhow::Error::msg(other.to_string()),
     })?;
     let seconds = start.elapsed().as_secs_f64();
     let seen = progress::seen(&progress);

@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Max,
     /// Mean; the divisor counts the padding or not.
     Average,
+    /// Sum over all positions ([`global`] only).
+    Sum,
 }
 
 /// Pools `source` into `target`, whose extents say how many windows there are.
@@ -111,7 +113,7 @@ unsafe fn pool_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32], line
                     match kind {
                         _ if index == 0 => pixel.copy_from_slice(values),
                         Kind::Max => max_into(pixel, values),
-                        Kind::Average => add_into(pixel, values),
+                        Kind::Average | Kind::Sum => add_into(pixel, values),
                     }
                 }
             }
@@ -129,7 +131,7 @@ unsafe fn pool_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32], line
                     match kind {
                         _ if index == 0 => target.copy_from_slice(values),
                         Kind::Max => max_into(target, values),
-                        Kind::Average => add_into(target, values),
+                        Kind::Average | Kind::Sum => add_into(target, values),
                     }
                 }
                 if kind == Kind::Average {
@@ -148,7 +150,7 @@ unsafe fn pool_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32], line
     }
 }
 
-/// Mean or maximum over all positions: `[N, C, H, W]` to one pixel per image.
+/// Mean, sum or maximum over all positions: `[N, C, H, W]` to one pixel per image.
 pub(crate) fn global(isa: Isa, kind: Kind, source: (&[f32], Map), target: (&mut [f32], Map)) {
     let (input, from) = source;
     let (out, to) = target;
@@ -193,7 +195,7 @@ unsafe fn global_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
                 match kind {
                     _ if y + x == 0 => target.copy_from_slice(values),
                     Kind::Max => max_into(target, values),
-                    Kind::Average => add_into(target, values),
+                    Kind::Average | Kind::Sum => add_into(target, values),
                 }
             }
         }

@@ -83,6 +83,7 @@ fn node_result(node: &Node, known: &[bool]) -> bool {
         | Op::Gemm { .. }
         | Op::BatchNormalization { .. }
         | Op::LayerNormalization { .. }
-        | Op::InstanceNormalization { .. } => false,
+        | Op::InstanceNormalization { .. }
+        | Op::Adjoint(_) => false,
     }
 }

@@ -142,4 +142,15 @@ impl Archive {
     pub fn floats(&mut self, name: &str) -> Vec<f32> {
         self.0.by_name(name).unwrap().unwrap().into_vec().unwrap()
     }
+
+    /// An array of double precision numbers, flattened.
+    pub fn doubles(&mut self, name: &str) -> Vec<f64> {
+        self.0.by_name(name).unwrap().unwrap().into_vec().unwrap()
+    }
+
+    /// An array of 32-bit integers, flattened.
+    pub fn integers(&mut self, name: &str) -> Vec<i64> {
+        let data: Vec<i32> = self.0.by_name(name).unwrap().unwrap().into_vec().unwrap();
+        data.into_iter().map(i64::from).collect()
+    }
 }
