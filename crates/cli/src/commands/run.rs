@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use summit_images::{DecodeLimits, ImageSource, Preprocessing, SkippedPath};
-use summit_nn::layers::LayerValue;
+use summit_nn::layers::{Blocks, LayerValue};
 use summit_nn::onnx::Model;
 use summit_store::{
     ImageList, ImageRange, ModelEntry, PassedOver, RunSpec, RunWriter, ShardData, StoreError,
@@ -36,16 +36,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let loaded = model::load_from(&args.model)?;
     let preprocessing = model::preprocessing(&loaded, &args.preprocessing)?;
     let (layers, blocks) = model::layers(&loaded, &args.layers)?;
-    let options = pass_options(args, &layers)?;
-    let mut pass = Pass::new(&loaded.graph, &layers, &blocks, options)?;
-    match args.backend {
-        BackendArg::Builtin if args.device != "cpu" => {
-            bail!("--device {} needs --backend ort", args.device)
-        }
-        BackendArg::Builtin => {}
-        BackendArg::Ort => use_ort(&mut pass, &loaded, args)?,
-    }
-    let pass = Arc::new(pass);
+    let pass = prepare(args, &loaded, &layers, &blocks)?;
     let images = model::images(&loaded, &args.model.model, &args.images)?;
     let passed_over = &images.source.list().skipped;
     list_on_screen(
@@ -106,6 +97,25 @@ fn list_on_screen<'a, T: 'a>(
             count - LISTED_ON_SCREEN
         ));
     }
+}
+
+/// The pass on the backend asked for.
+fn prepare(
+    args: &RunArgs,
+    loaded: &Model,
+    layers: &[LayerValue],
+    blocks: &Blocks,
+) -> Result<Arc<Pass>> {
+    let options = pass_options(args, layers)?;
+    let mut pass = Pass::new(&loaded.graph, layers, blocks, options)?;
+    match args.backend {
+        BackendArg::Builtin if args.device != "cpu" => {
+            bail!("--device {} needs --backend ort", args.device)
+        }
+        BackendArg::Builtin => {}
+        BackendArg::Ort => use_ort(&mut pass, loaded, args)?,
+    }
+    Ok(Arc::new(pass))
 }
 
 /// Lets ONNX Runtime run the network, one thread a worker.
