@@ -140,7 +140,6 @@ impl Pass {
         let compile = CompileOptions {
             observed: observed.clone(),
             portable: options.portable,
-            ..CompileOptions::default()
         };
         Ok(Self {
             backend: Box::new(Network::compile(graph, &compile)?),

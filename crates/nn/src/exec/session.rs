@@ -278,10 +278,7 @@ impl Session {
         &mut self,
         input: &[f32],
         hooks: &mut dyn Hooks,
-        around: &mut dyn FnMut(
-            usize,
-            &mut dyn FnMut() -> Result<(), RunError>,
-        ) -> Result<(), RunError>,
+        around: &mut Around<'_>,
     ) -> Result<Vec<f32>, RunError> {
         let network = Arc::clone(&self.network);
         let graph = &network.graph;
@@ -326,6 +323,10 @@ impl Session {
         Ok(output)
     }
 }
+
+/// Called with a step's index and its work, which it must do once.
+type Around<'a> =
+    dyn FnMut(usize, &mut dyn FnMut() -> Result<(), RunError>) -> Result<(), RunError> + 'a;
 
 /// Takes part in a run: sees observed values, changes them, feeds gradients.
 pub trait Hooks {

@@ -308,9 +308,10 @@ fn weighted(tape: &mut Tape, rule: &Rule<'_>, weight: ValueId) -> Result<(), Gra
                 }
             }
             _ => {
-                let transposed = swap_last(tape, rule, weight)?;
+                let [_, right, g] = as_matrices(tape, rule, weight);
+                let transposed = swap_last(tape, right);
                 let product = matmul(tape, g, transposed);
-                reduced_to(tape, rule, product, x)?
+                sum_to_operand(tape, rule, product, x)?
             }
         };
         tape.accumulate(x, gradient);
@@ -323,7 +324,15 @@ fn weighted(tape: &mut Tape, rule: &Rule<'_>, weight: ValueId) -> Result<(), Gra
     match node.inputs.get(2) {
         Some(&offset) if tape.wants(offset) => {
             let Op::Gemm { beta, .. } = node.op else {
-                return Err(rule.none(2));
+                let shape = tape.shape(offset).to_vec();
+                let op = Op::Reduce {
+                    kind: Reduce::Sum,
+                    axes: vec![0, 2, 3],
+                    keep_dims: false,
+                };
+                let gradient = tape.emit(op, &[g], shape);
+                tape.accumulate(offset, gradient);
+                return Ok(());
             };
             let shape = tape.shape(g).to_vec();
             let factor = tape.literal(vec![1], vec![beta]);
@@ -476,21 +485,76 @@ fn weight_gradient(tape: &mut Tape, rule: &Rule<'_>) -> Result<ValueId, GradErro
             })
         }
         _ => {
-            let transposed = swap_last(tape, rule, x)?;
+            let [left, _, g] = as_matrices(tape, rule, weight);
+            let transposed = swap_last(tape, left);
             let product = matmul(tape, transposed, g);
-            reduced_to(tape, rule, product, weight)
+            sum_to_operand(tape, rule, product, weight)
         }
     }
 }
 
-/// A MatMul operand with its last two axes exchanged.
-fn swap_last(tape: &mut Tape, rule: &Rule<'_>, value: ValueId) -> Result<ValueId, GradError> {
+/// The operands of a MatMul and the gradient of its output with the axes that one-dimensional
+/// operands lack.
+fn as_matrices(tape: &mut Tape, rule: &Rule<'_>, weight: ValueId) -> [ValueId; 3] {
+    let x = rule.node.inputs[0];
+    let (x_shape, weight_shape) = (tape.shape(x).to_vec(), tape.shape(weight).to_vec());
+    let mut g_shape = tape.shape(rule.g).to_vec();
+    let mut result = [x, weight, rule.g];
+    if let &[extent] = x_shape.as_slice() {
+        result[0] = tape.emit(Op::Reshape, &[x], vec![1, extent]);
+        g_shape.insert(
+            g_shape
+                .len()
+                .saturating_sub(usize::from(weight_shape.len() > 1)),
+            1,
+        );
+    }
+    if let &[extent] = weight_shape.as_slice() {
+        result[1] = tape.emit(Op::Reshape, &[weight], vec![extent, 1]);
+        g_shape.push(1);
+    }
+    if g_shape != tape.shape(rule.g) {
+        result[2] = tape.emit(Op::Reshape, &[rule.g], g_shape);
+    }
+    result
+}
+
+/// The gradient of a MatMul's operand: summed over the axes along which it was repeated.
+fn sum_to_operand(
+    tape: &mut Tape,
+    rule: &Rule<'_>,
+    product: ValueId,
+    operand: ValueId,
+) -> Result<ValueId, GradError> {
+    let wanted = tape.gradient_shape(operand, &rule.node.name)?;
+    let matrix = tape.shape(product).to_vec();
+    let same_elements = matrix.iter().product::<usize>() == wanted.iter().product();
+    if wanted.len() == 1 && same_elements {
+        return Ok(tape.emit(Op::Reshape, &[product], wanted));
+    }
+    if wanted.len() == 1 {
+        // All axes but the operand's own.
+        let own = matrix.len()
+            - if matrix[matrix.len() - 1] == wanted[0] {
+                1
+            } else {
+                2
+            };
+        let axes = (0..matrix.len()).filter(|&axis| axis != own).collect();
+        let op = Op::Reduce {
+            kind: Reduce::Sum,
+            axes,
+            keep_dims: false,
+        };
+        return Ok(tape.emit(op, &[product], wanted));
+    }
+    reduced_to(tape, rule, product, operand)
+}
+
+/// A value of rank 2 or more with its last two axes exchanged.
+fn swap_last(tape: &mut Tape, value: ValueId) -> ValueId {
     let shape = tape.shape(value).to_vec();
     let rank = shape.len();
-    let output_rank = tape.shape(rule.output).len();
-    if rank < 2 || output_rank < 2 {
-        return Err(rule.none(0));
-    }
     let mut swapped = shape.clone();
     swapped.swap(rank - 2, rank - 1);
     if rank == 2
@@ -499,11 +563,11 @@ fn swap_last(tape: &mut Tape, rule: &Rule<'_>, value: ValueId) -> Result<ValueId
         let (rows, columns) = (shape[0], shape[1]);
         let data = (0..columns).flat_map(|c| (0..rows).map(move |r| (r, c)));
         let data = data.map(|(r, c)| tensor.data[r * columns + c]).collect();
-        return Ok(tape.literal(swapped, data));
+        return tape.literal(swapped, data);
     }
     let mut perm: Vec<usize> = (0..rank).collect();
     perm.swap(rank - 2, rank - 1);
-    Ok(tape.emit(Op::Transpose { perm }, &[value], swapped))
+    tape.emit(Op::Transpose { perm }, &[value], swapped)
 }
 
 /// Product over the last two axes of operands of rank 2 or more.
@@ -559,12 +623,11 @@ fn reduced_to(
     operand: ValueId,
 ) -> Result<ValueId, GradError> {
     let own = tape.shape(operand).to_vec();
-    let output = tape.shape(rule.output).to_vec();
     let wanted = tape.gradient_shape(operand, &rule.node.name)?;
     if tape.shape(g) == wanted {
         return Ok(g);
     }
-    let missing = output.len().saturating_sub(own.len());
+    let missing = tape.shape(g).len().saturating_sub(own.len());
     if tape.is_broadcast() && missing > 0 {
         return Err(GradError::MixesImages(rule.node.name.clone()));
     }

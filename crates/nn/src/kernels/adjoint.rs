@@ -326,16 +326,22 @@ pub(crate) fn score(isa: Isa, g: View<'_>, x: View<'_>, out: &mut [f32]) {
 #[inline(always)]
 unsafe fn score_with<S: Simd>(g: &View<'_>, x: &View<'_>, out: &mut [f32]) {
     let channels = g.1.channels;
+    // Row by row: a long sum rounds less in parts.
+    let mut line = vec![0.0f32; channels];
     for n in 0..g.1.batch {
         let sums = &mut out[n * channels..(n + 1) * channels];
         sums.fill(0.0);
         for row in 0..g.1.height {
+            line.fill(0.0);
             for column in 0..g.1.width {
                 let gradient = &g.0[g.1.at(n, row, column)..][..channels];
                 let values = &x.0[x.1.at(n, row, column)..][..channels];
-                for ((sum, &g), &x) in sums.iter_mut().zip(gradient).zip(values) {
+                for ((sum, &g), &x) in line.iter_mut().zip(gradient).zip(values) {
                     *sum += g * x;
                 }
+            }
+            for (sum, &part) in sums.iter_mut().zip(&line) {
+                *sum += part;
             }
         }
     }

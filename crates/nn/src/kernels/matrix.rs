@@ -24,7 +24,7 @@ pub(crate) struct Segment {
 }
 
 /// Elements of k whose panel (16 or 32 columns, 4 bytes) leaves room in the first-level cache.
-const CHUNK: usize = 256;
+const CHUNK: usize = 128;
 
 /// Input and output elements of a block of pixels: 256 KiB.
 const BLOCK_ELEMENTS: usize = 1 << 16;
@@ -258,7 +258,7 @@ unsafe fn multiply_with<S: Simd>(
 /// Position of a chunk in the sum over k.
 #[derive(Clone, Copy)]
 struct Pass {
-    /// Starts from the bias instead of the partial sum in `out`.
+    /// Adds the bias instead of the partial sum in `out`.
     first: bool,
     /// Ends with residual and clamp.
     last: bool,
@@ -319,15 +319,7 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(job: &Tile<'_>)
         let targets: [*mut f32; ROWS] = std::array::from_fn(|row| {
             out.add(*out_pixels.get_unchecked(job.pixel + row) as usize + job.column)
         });
-        let mut sums: [[S::V; VECTORS]; ROWS] = if !job.pass.first {
-            std::array::from_fn(|row| load_columns::<S, VECTORS>(targets[row], job.columns))
-        } else if epilogue.bias.is_empty() {
-            [[S::zero(); VECTORS]; ROWS]
-        } else {
-            let bias = epilogue.bias.as_ptr().add(job.column);
-            [load_columns::<S, VECTORS>(bias, job.columns); ROWS]
-        };
-
+        let mut sums = [[S::zero(); VECTORS]; ROWS];
         let mut packed = job.packed;
         for segment in job.segments {
             let rows: [*const f32; ROWS] = std::array::from_fn(|row| rows[row].add(segment.offset));
@@ -344,6 +336,19 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(job: &Tile<'_>)
             }
         }
 
+        // Partial sums and bias are added afterwards: a long sum rounds less in parts.
+        for row in 0..ROWS {
+            let earlier = if !job.pass.first {
+                load_columns::<S, VECTORS>(targets[row], job.columns)
+            } else if epilogue.bias.is_empty() {
+                break;
+            } else {
+                load_columns::<S, VECTORS>(epilogue.bias.as_ptr().add(job.column), job.columns)
+            };
+            for vector in 0..VECTORS {
+                sums[row][vector] = S::add(sums[row][vector], earlier[vector]);
+            }
+        }
         if job.pass.last {
             if let Some((residual, offsets)) = epilogue.residual {
                 for row in 0..ROWS {

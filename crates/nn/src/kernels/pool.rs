@@ -185,6 +185,8 @@ unsafe fn global_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
     let Job { kind, from, to, .. } = *job;
     let channels = from.channels;
     let factor = 1.0 / (from.height * from.width).max(1) as f32;
+    // Row by row: a long sum rounds less in parts.
+    let mut line = vec![0.0f32; channels];
     for n in 0..to.batch {
         let at = to.at(n, 0, 0);
         let target = &mut out[at..at + channels];
@@ -193,10 +195,15 @@ unsafe fn global_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
                 let at = from.at(n, y, x);
                 let values = &input[at..at + channels];
                 match kind {
-                    _ if y + x == 0 => target.copy_from_slice(values),
-                    Kind::Max => max_into(target, values),
-                    Kind::Average | Kind::Sum => add_into(target, values),
+                    _ if x == 0 => line.copy_from_slice(values),
+                    Kind::Max => max_into(&mut line, values),
+                    Kind::Average | Kind::Sum => add_into(&mut line, values),
                 }
+            }
+            match kind {
+                _ if y == 0 => target.copy_from_slice(&line),
+                Kind::Max => max_into(target, &line),
+                Kind::Average | Kind::Sum => add_into(target, &line),
             }
         }
         if kind == Kind::Average {
