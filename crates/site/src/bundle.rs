@@ -29,9 +29,9 @@ pub const PICTURES: PictureFacts = PictureFacts {
     overview_columns: 32,
     top_side: 96,
     detail_tile: 96,
-    sheet_tile: 72,
+    sheet_tile: 64,
     sheet_columns: 10,
-    sheet_images: 60,
+    sheet_images: 200,
     features: false,
 };
 

@@ -91,6 +91,9 @@ export function towards(points: Point[], from: Point, key: string): Point | null
   return best;
 }
 
+/** Room between a point and its label. */
+const LABEL_GAP = 10;
+
 export interface Label {
   id: number;
   x: number;
@@ -128,7 +131,7 @@ export function labels(
     for (const anchor of options) {
       for (const shift of rows) {
         if (done) break;
-        const left = anchor === 'start' ? x + 8 : x - 8 - width;
+        const left = anchor === 'start' ? x + LABEL_GAP : x - LABEL_GAP - width;
         const top = y + shift - LABEL_HEIGHT / 2;
         const box: [number, number, number, number] = [left, top, left + width, top + LABEL_HEIGHT];
         const inside = left >= 2 && left + width <= frame.width - 2;
@@ -143,7 +146,7 @@ export function labels(
           const dy = fallback ? 0 : shift;
           placed.push({
             id: point.id,
-            x: x + (side === 'start' ? 8 : -8),
+            x: x + (side === 'start' ? LABEL_GAP : -LABEL_GAP),
             y: y + dy,
             text,
             anchor: side,

@@ -22,14 +22,15 @@ export interface Transform {
   k: number;
 }
 
-export const DEFAULT_SPACING: Spacing = { column: 84, row: 104 };
+const CLOSEST: Spacing = { column: 98, row: 112 };
+const WIDEST: Spacing = { column: 150, row: 210 };
 
-const SMALLEST = 26;
-const LARGEST = 64;
-export const CLASS_SIDE = 36;
+const SMALLEST = 36;
+const LARGEST = 76;
+export const CLASS_SIDE = 44;
 
 /** Side of a node: its area grows with the share of images. */
-export function side(node: ViewNode): number {
+export function side(node: Pick<ViewNode, 'kind' | 'share'>): number {
   if (node.kind === 'class') return CLASS_SIDE;
   const share = Math.max(node.share[0], node.share[1]);
   return Math.sqrt(SMALLEST ** 2 + (LARGEST ** 2 - SMALLEST ** 2) * share);
@@ -76,19 +77,34 @@ export function bounds(graph: ViewGraph, spacing: Spacing): Box {
   };
 }
 
-/** Shows all of `box` in a view, below `largest`; `insets` are kept free (left, right). */
-export function fit(
-  box: Box,
-  view: { width: number; height: number },
-  insets: [number, number],
-  largest = 1.25,
-): Transform {
-  const width = Math.max(50, view.width - insets[0] - insets[1]);
-  const k = Math.min(largest, width / box.width, view.height / box.height);
+/** Room kept around the drawing: names of the layers on the left, the legend below. */
+export const INSETS = { left: 118, right: 24, bottom: 30 };
+
+/** The spacing that fills the view: a wide graph gets tall rows, a slim one wide columns. */
+export function fillingSpacing(graph: ViewGraph, view: { width: number; height: number }): Spacing {
+  const aspect =
+    Math.max(50, view.height - INSETS.bottom) /
+    Math.max(50, view.width - INSETS.left - INSETS.right);
+  const columns = graph.width + 1;
+  const rows = graph.layers.length + 1;
+  const clamp = (value: number, low: number, high: number) => Math.min(high, Math.max(low, value));
+  const row = (aspect * columns * CLOSEST.column) / rows;
+  const column = (rows * CLOSEST.row) / aspect / columns;
+  return {
+    column: clamp(column, CLOSEST.column, WIDEST.column),
+    row: clamp(row, CLOSEST.row, WIDEST.row),
+  };
+}
+
+/** Shows all of `box` in a view, below `largest`. */
+export function fit(box: Box, view: { width: number; height: number }, largest = 1.25): Transform {
+  const width = Math.max(50, view.width - INSETS.left - INSETS.right);
+  const height = Math.max(50, view.height - INSETS.bottom);
+  const k = Math.min(largest, width / box.width, height / box.height);
   return {
     k,
-    x: insets[0] + width / 2 - k * (box.left + box.width / 2),
-    y: view.height / 2 - k * (box.top + box.height / 2),
+    x: INSETS.left + width / 2 - k * (box.left + box.width / 2),
+    y: height / 2 - k * (box.top + box.height / 2),
   };
 }
 

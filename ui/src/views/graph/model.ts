@@ -185,6 +185,9 @@ export function viewGraph(a: AttributionGraph, b?: AttributionGraph): ViewGraph 
     const byOrder = [...row].sort((l, r) => (orders[r.index] ?? 0) - (orders[l.index] ?? 0));
     byOrder.forEach((node, rank) => (node.rank = rank));
     if (b) spread(row);
+  }
+  if (b) setApart(rows);
+  for (const row of rows) {
     row.sort((l, r) => l.x - r.x);
   }
   const all = nodes.map((node) => node.x);
@@ -214,6 +217,15 @@ function spread(row: ViewNode[]) {
   const edge = Math.max(middle, 0.5) + gap - 0.5;
   a.forEach((node, place) => (node.x = -edge - 0.5 - (a.length - 1 - place)));
   b.forEach((node, place) => (node.x = edge + 0.5 + place));
+}
+
+/** The classes stand over their own sides, far enough apart for their names. */
+function setApart(rows: ViewNode[][]) {
+  const last = rows.at(-2) ?? [];
+  for (const node of rows.at(-1) ?? []) {
+    const own = last.filter((other) => other.side === node.side).length;
+    node.x = (node.side === 'b' ? 1 : -1) * Math.max(2, own / 2 + 0.5);
+  }
 }
 
 export interface Filter {
