@@ -25,7 +25,7 @@ export interface Parsed {
   ignored: string[];
 }
 
-/** Layers are named in the middle, where classes differ most. */
+/** Without a word in the link: the last layer, where classes differ most. */
 export const startLayer = (dataset: Dataset) => Math.max(0, dataset.manifest.layers.length - 1);
 
 export function format(state: LinkState, dataset: Dataset, withBundle = false): string {
@@ -94,6 +94,8 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
     else if (!reader(value))
       ignored.push(name === 'bundle' ? 'the link was made for other data' : `${name} “${value}”`);
   }
+  // There is always something to look at.
+  state.class ??= dataset.classes[0]?.id ?? null;
   if (state.compare === state.class) state.compare = null;
   return { state, ignored };
 }

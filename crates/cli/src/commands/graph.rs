@@ -4,7 +4,6 @@ use crate::args::{GraphArgs, GraphFormat};
 use crate::{message, model};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use summit_explain::graph::GraphNode;
 use summit_explain::render::{
