@@ -97,7 +97,12 @@ mod tests {
         for folder in ["src", "public"] {
             collect(&ui().join(folder), &mut files);
         }
-        for name in ["index.html", "package-lock.json", "vite.config.ts", "tsconfig.json"] {
+        for name in [
+            "index.html",
+            "package-lock.json",
+            "vite.config.ts",
+            "tsconfig.json",
+        ] {
             files.insert(name.to_owned(), std::fs::read(ui().join(name)).unwrap());
         }
         let mut hash = Sha256::new();
@@ -105,16 +110,30 @@ mod tests {
             hash.update(format!("{name}\n{}\n", content.len()));
             hash.update(content);
         }
-        let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash: String = hash
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/inputs.sha256");
         let recorded = std::fs::read_to_string(recorded).unwrap();
-        assert_eq!(recorded.trim(), hash, "build the interface again: npm run build in ui/");
+        assert_eq!(
+            recorded.trim(),
+            hash,
+            "build the interface again: npm run build in ui/"
+        );
     }
 
     #[test]
     fn only_listed_files_exist() {
         assert_eq!(Assets::find("").unwrap().path, "index.html");
-        for path in ["../Cargo.toml", "inputs.sha256", "app.js/", "/app.js", "APP.JS"] {
+        for path in [
+            "../Cargo.toml",
+            "inputs.sha256",
+            "app.js/",
+            "/app.js",
+            "APP.JS",
+        ] {
             assert!(Assets::find(path).is_none(), "{path}");
         }
     }

@@ -87,8 +87,9 @@ impl Bundle {
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let crops = match root {
             None => Err("the run does not say where its images are".to_owned()),
-            Some(root) => Crops::open(&run, root, Arc::clone(&images))
-                .map_err(|problem| problem.to_string()),
+            Some(root) => {
+                Crops::open(&run, root, Arc::clone(&images)).map_err(|problem| problem.to_string())
+            }
         };
         let graphs = match GraphMaker::new(&run, SelectionParameters::default()) {
             Ok(maker) => Some(maker),
@@ -357,13 +358,16 @@ impl Bundle {
                 (*class, *size, count)
             });
             let mut classes: Vec<_> = column.filter(|(_, _, count)| *count > 0).collect();
-            file.images.push(classes.iter().map(|(_, _, count)| count).sum());
+            file.images
+                .push(classes.iter().map(|(_, _, count)| count).sum());
             // By share of the class's images, compared as fractions.
-            classes.sort_by(|&(left, left_size, left_count), &(right, right_size, right_count)| {
-                let left_share = u64::from(left_count) * u64::from(right_size);
-                let right_share = u64::from(right_count) * u64::from(left_size);
-                right_share.cmp(&left_share).then(left.cmp(&right))
-            });
+            classes.sort_by(
+                |&(left, left_size, left_count), &(right, right_size, right_count)| {
+                    let left_share = u64::from(left_count) * u64::from(right_size);
+                    let right_share = u64::from(right_count) * u64::from(left_size);
+                    right_share.cmp(&left_share).then(left.cmp(&right))
+                },
+            );
             classes.truncate(CLASSES_PER_CHANNEL);
             let pairs = classes.iter().map(|(class, _, count)| [class.0, *count]);
             file.classes.push(pairs.collect());

@@ -112,7 +112,12 @@ fn aligned(points: &[[f32; 2]], target: &[[f32; 2]]) -> Vec<[f32; 2]> {
     let turned = |mirror: f32| {
         let (mut along, mut across) = (0.0f64, 0.0f64);
         for (&[x, y], &[u, v]) in points.iter().zip(target) {
-            let (x, y, u, v) = (f64::from(x), f64::from(y * mirror), f64::from(u), f64::from(v));
+            let (x, y, u, v) = (
+                f64::from(x),
+                f64::from(y * mirror),
+                f64::from(u),
+                f64::from(v),
+            );
             along += x * u + y * v;
             across += x * v - y * u;
         }
@@ -146,11 +151,15 @@ mod tests {
 
     #[test]
     fn like_rows_lie_together() {
-        let rows = vec![vec![9, 1, 0, 0], vec![8, 1, 0, 0], vec![0, 0, 9, 1], vec![0, 0, 8, 1]];
+        let rows = vec![
+            vec![9, 1, 0, 0],
+            vec![8, 1, 0, 0],
+            vec![0, 0, 9, 1],
+            vec![0, 0, 8, 1],
+        ];
         let points = embed(&rows, None);
-        let distance = |a: usize, b: usize| {
-            (points[a][0] - points[b][0]).hypot(points[a][1] - points[b][1])
-        };
+        let distance =
+            |a: usize, b: usize| (points[a][0] - points[b][0]).hypot(points[a][1] - points[b][1]);
         assert!(distance(0, 1) < 0.1 && distance(2, 3) < 0.1, "{points:?}");
         assert!(distance(0, 2) > 1.0, "{points:?}");
     }
@@ -158,7 +167,10 @@ mod tests {
     #[test]
     fn a_turned_and_mirrored_cloud_is_turned_back() {
         let cloud: Vec<[f32; 2]> = vec![[1.0, 0.0], [0.0, 2.0], [-3.0, 0.5], [0.2, -1.0]];
-        let turned: Vec<[f32; 2]> = cloud.iter().map(|&[x, y]| [0.6 * x + 0.8 * y, 0.8 * x - 0.6 * y]).collect();
+        let turned: Vec<[f32; 2]> = cloud
+            .iter()
+            .map(|&[x, y]| [0.6 * x + 0.8 * y, 0.8 * x - 0.6 * y])
+            .collect();
         for (found, wanted) in aligned(&turned, &cloud).iter().zip(&cloud) {
             assert!((found[0] - wanted[0]).abs() < 1e-5 && (found[1] - wanted[1]).abs() < 1e-5);
         }

@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// Marks a folder as written by [`export`], so that it may be written again.
 const MARK: &str = "bundle/manifest.json";
 
-const README: &str = "A site made by `summit export`. Any file host can serve this folder, under any path.
+const README: &str =
+    "A site made by `summit export`. Any file host can serve this folder, under any path.
 
 Browsers do not run such pages from a folder (file://). To look at it here:
 
@@ -74,7 +75,9 @@ pub fn export(
             }
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
         }
-        let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut total = total
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         total.files += own.files;
         total.bytes += own.bytes;
         total.missing_pictures += own.missing_pictures;
@@ -92,12 +95,16 @@ pub fn export(
                 })
             })
             .collect();
-        workers.into_iter().try_for_each(|handle| match handle.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
+        workers
+            .into_iter()
+            .try_for_each(|handle| match handle.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
     })?;
-    Ok(total.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+    Ok(total
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
 fn prepare(target: &Path) -> Result<(), SiteError> {

@@ -18,7 +18,9 @@ fn declaration<T: TS>(config: &Config) -> String {
 
 fn generated() -> String {
     let config = Config::default();
-    let mut text = "// Written by `UPDATE_SCHEMA=1 cargo test -p summit-site schema`. Do not edit.\n\n".to_owned();
+    let mut text =
+        "// Written by `UPDATE_SCHEMA=1 cargo test -p summit-site schema`. Do not edit.\n\n"
+            .to_owned();
     text += &format!("export const BUNDLE_SCHEMA_VERSION = {BUNDLE_SCHEMA_VERSION};\n");
     text += &format!(
         "export const GRAPH_SCHEMA_VERSION = {};\n\n",

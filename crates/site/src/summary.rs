@@ -1,12 +1,12 @@
 //! The tables about the whole run: manifest, classes, confusion matrix.
 
+use crate::SiteError;
 use crate::bundle::{Bundle, PICTURES};
 use crate::graphs::{class_name, class_of, top_rule};
 use crate::schema::{
     BUNDLE_SCHEMA_VERSION, ClassTable, ConfusionTable, ImageFacts, LayerFacts, ModelFacts,
     PROBABILITY_BINS, SiteManifest, SkippedFacts,
 };
-use crate::SiteError;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use summit_explain::Measure;
@@ -32,14 +32,17 @@ pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
     });
     let layers = &run.spec.model.info.layers;
     let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
-    let layers = layers.iter().zip(short_names(&names)).map(|(layer, short)| LayerFacts {
-        name: layer.name.clone(),
-        short,
-        channels: layer.channels,
-        size: [layer.height, layer.width],
-        signed: layer.signed,
-        receptive_size: layer.receptive_size,
-    });
+    let layers = layers
+        .iter()
+        .zip(short_names(&names))
+        .map(|(layer, short)| LayerFacts {
+            name: layer.name.clone(),
+            short,
+            channels: layer.channels,
+            size: [layer.height, layer.width],
+            signed: layer.signed,
+            receptive_size: layer.receptive_size,
+        });
     Ok(SiteManifest {
         schema_version: BUNDLE_SCHEMA_VERSION,
         bundle_id: bundle_id(&serde_json::to_vec(run)?),
@@ -68,14 +71,19 @@ pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
 
 fn bundle_id(content: &[u8]) -> String {
     let hash = Sha256::digest(content);
-    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hash.iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Names without their last part (`inception_3a/output`), where what is left tells the layers apart.
 fn short_names(names: &[&str]) -> Vec<String> {
     let cut = |name: &str| {
         let name = name.trim_start_matches('/');
-        name.rsplit_once('/').map_or(name, |(front, _)| front).to_owned()
+        name.rsplit_once('/')
+            .map_or(name, |(front, _)| front)
+            .to_owned()
     };
     let mut uses: BTreeMap<String, u32> = BTreeMap::new();
     for name in names {
@@ -99,7 +107,9 @@ pub(crate) fn classes(bundle: &Bundle) -> ClassTable {
     let mut table = ClassTable {
         schema_version: BUNDLE_SCHEMA_VERSION,
         external_id: vec![String::new(); count],
-        name: (0..count).map(|class| class_name(named, ClassId::from_index(class))).collect(),
+        name: (0..count)
+            .map(|class| class_name(named, ClassId::from_index(class)))
+            .collect(),
         synonyms: vec![Vec::new(); count],
         images: vec![0; count],
         labelled: vec![0; count],

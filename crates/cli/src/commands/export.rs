@@ -10,18 +10,29 @@ use summit_site::{Bundle, export};
 pub fn run(args: &ExportArgs) -> Result<ExitCode> {
     let bundle = Bundle::open(&args.run, args.images.clone())?;
     if let Some(problem) = bundle.picture_problem() {
-        message::warning(&format!("{problem}; exporting without pictures (see --images)"));
+        message::warning(&format!(
+            "{problem}; exporting without pictures (see --images)"
+        ));
     }
     let threads = args.threads.unwrap_or_else(super::default_threads);
     let bar = progress::bar("exporting", "files");
-    let report = export(&bundle, &Assets::default(), &args.site, threads, &|done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-    });
+    let report = export(
+        &bundle,
+        &Assets::default(),
+        &args.site,
+        threads,
+        &|done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        },
+    );
     bar.finish_and_clear();
     let report = report?;
     if report.missing_pictures > 0 {
-        message::warning(&format!("{} pictures are missing: their images cannot be read", report.missing_pictures));
+        message::warning(&format!(
+            "{} pictures are missing: their images cannot be read",
+            report.missing_pictures
+        ));
     }
     message::note(&format!(
         "{} files, {:.1} MB: {}",

@@ -169,7 +169,9 @@ impl<'a> Pictures<'a> {
         match Crops::open(run, root, images.into()) {
             Ok(crops) => Ok(Some(Self { run, crops })),
             Err(problem @ SiteError::Picture { .. }) => {
-                message::warning(&format!("{problem}; drawing without pictures (see --images)"));
+                message::warning(&format!(
+                    "{problem}; drawing without pictures (see --images)"
+                ));
                 Ok(None)
             }
             Err(problem) => Err(problem.into()),

@@ -50,7 +50,9 @@ fn open(args: &ServeArgs) -> Result<Arc<dyn BundleSource>> {
     }
     let bundle = Bundle::open(&args.run, args.images.clone())?;
     if let Some(problem) = bundle.picture_problem() {
-        message::warning(&format!("{problem}; showing the run without pictures (see --images)"));
+        message::warning(&format!(
+            "{problem}; showing the run without pictures (see --images)"
+        ));
     }
     Ok(Arc::new(bundle))
 }

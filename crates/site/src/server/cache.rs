@@ -29,7 +29,11 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn new(bytes: Vec<u8>, content_type: &'static str) -> Self {
         let hash = Sha256::digest(&bytes);
-        let digits: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let digits: String = hash
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let compressible = !matches!(content_type, "image/jpeg" | "font/woff2");
         let gzip = (compressible && bytes.len() >= SMALLEST_COMPRESSED)
             .then(|| compressed(&bytes))

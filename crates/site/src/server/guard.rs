@@ -15,7 +15,9 @@ pub(super) struct Guard {
 
 impl Guard {
     pub(super) fn new(address: SocketAddr, further: Vec<String>) -> Self {
-        let mut hosts: Vec<String> = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).into();
+        let mut hosts: Vec<String> = ["localhost", "127.0.0.1", "[::1]"]
+            .map(str::to_owned)
+            .into();
         hosts.push(match address.ip() {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),
@@ -74,7 +76,10 @@ mod tests {
 
     #[test]
     fn only_own_names_pass() {
-        let guard = Guard::new(([127, 0, 0, 1], 8080).into(), vec!["Lab.example".to_owned()]);
+        let guard = Guard::new(
+            ([127, 0, 0, 1], 8080).into(),
+            vec!["Lab.example".to_owned()],
+        );
         let passes = |host: &str, origin: Option<&str>| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, host.parse().unwrap());
@@ -83,15 +88,36 @@ mod tests {
             }
             guard.check(&headers).is_ok()
         };
-        for host in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST:8080", "[::1]:8080", "lab.example", "lab.example:443"] {
+        for host in [
+            "127.0.0.1:8080",
+            "localhost:8080",
+            "LOCALHOST:8080",
+            "[::1]:8080",
+            "lab.example",
+            "lab.example:443",
+        ] {
             assert!(passes(host, None), "{host}");
         }
-        for host in ["evil.example:8080", "127.0.0.1", "127.0.0.1:81", "127.0.0.1.evil.example:8080", "", "localhost:8080:8080", "[::1]"] {
+        for host in [
+            "evil.example:8080",
+            "127.0.0.1",
+            "127.0.0.1:81",
+            "127.0.0.1.evil.example:8080",
+            "",
+            "localhost:8080:8080",
+            "[::1]",
+        ] {
             assert!(!passes(host, None), "{host}");
         }
         assert!(passes("localhost:8080", Some("http://localhost:8080")));
         assert!(passes("localhost:8080", Some("http://127.0.0.1:8080")));
-        for origin in ["null", "http://evil.example", "http://localhost:81", "file://", "http://localhost:8080.evil.example"] {
+        for origin in [
+            "null",
+            "http://evil.example",
+            "http://localhost:81",
+            "file://",
+            "http://localhost:8080.evil.example",
+        ] {
             assert!(!passes("localhost:8080", Some(origin)), "{origin}");
         }
         assert!(guard.check(&HeaderMap::new()).is_err());

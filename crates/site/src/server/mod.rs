@@ -121,7 +121,10 @@ async fn respond(State(site): State<Arc<Site>>, request: Request) -> Response {
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
+    headers.insert(
+        "cross-origin-resource-policy",
+        HeaderValue::from_static("same-origin"),
+    );
     response
 }
 
@@ -187,7 +190,11 @@ fn hand_out(entry: &Entry, request: &HeaderMap) -> Response {
         request
             .get(name)
             .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.split(',').any(|part| part.trim().split(';').next() == Some(wanted)))
+            .is_some_and(|value| {
+                value
+                    .split(',')
+                    .any(|part| part.trim().split(';').next() == Some(wanted))
+            })
     };
     let mut response = if accepts(header::IF_NONE_MATCH, &entry.etag) {
         StatusCode::NOT_MODIFIED.into_response()
@@ -195,14 +202,19 @@ fn hand_out(entry: &Entry, request: &HeaderMap) -> Response {
         match &entry.gzip {
             Some(gzip) if accepts(header::ACCEPT_ENCODING, "gzip") => {
                 let mut response = Body::from(gzip.clone()).into_response();
-                response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 response
             }
             _ => Body::from(entry.bytes.clone()).into_response(),
         }
     };
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(entry.content_type));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(entry.content_type),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if let Ok(etag) = HeaderValue::from_str(&entry.etag) {

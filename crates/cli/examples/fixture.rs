@@ -1,5 +1,5 @@
 //! Makes a tiny network and generated images for the tests of the interface:
-//! `cargo run -p summit-site --example fixture -- FOLDER` writes `net.onnx`, `images/<class>/*.png` and
+//! `cargo run -p summit --example fixture -- FOLDER` writes `net.onnx`, `images/<class>/*.png` and
 //! `images/labels.tsv`. The same bytes on every machine.
 //!
 //! The network has four random convolutions; its classifier compares the last layer's means with the
@@ -36,7 +36,11 @@ const MEAN: f32 = 127.5;
 
 fn main() {
     let folder = std::env::args_os().nth(1).expect("a folder");
-    let folder = Path::new(&folder);
+    make(Path::new(&folder));
+}
+
+/// Writes network and images below `folder`.
+pub fn make(folder: &Path) {
     let mut random = Random(7);
     let convolutions = convolutions(&mut random);
     let mut examples = Vec::new();
@@ -91,7 +95,9 @@ fn convolutions(random: &mut Random) -> Vec<Vec<f32>> {
             let scale = (6.0 / (inputs * 9) as f32).sqrt();
             let count = outputs * inputs * 9;
             inputs = outputs;
-            (0..count).map(|_| scale * random.between(-1.0, 1.0)).collect()
+            (0..count)
+                .map(|_| scale * random.between(-1.0, 1.0))
+                .collect()
         })
         .collect()
 }
@@ -164,7 +170,12 @@ fn model(convolutions: &[Vec<f32>], classifier: Option<(&[f32], &[f32])>) -> Vec
         constants.push(tensor(&weight, &[outputs, inputs, 3, 3], weights));
         graph.message(
             1,
-            &node("Conv", &[&current, &weight], &conv, &[("pads", &[1, 1, 1, 1])]),
+            &node(
+                "Conv",
+                &[&current, &weight],
+                &conv,
+                &[("pads", &[1, 1, 1, 1])],
+            ),
         );
         graph.message(1, &node("Relu", &[&conv], &relu, &[]));
         current = relu;
@@ -180,7 +191,11 @@ fn model(convolutions: &[Vec<f32>], classifier: Option<(&[f32], &[f32])>) -> Vec
     let (output, width) = match classifier {
         None => ("features", inputs),
         Some((weights, bias)) => {
-            constants.push(tensor("classifier/weight", &[CLASSES.len(), inputs], weights));
+            constants.push(tensor(
+                "classifier/weight",
+                &[CLASSES.len(), inputs],
+                weights,
+            ));
             constants.push(tensor("classifier/bias", &[CLASSES.len()], bias));
             let mut gemm = node(
                 "Gemm",
@@ -206,7 +221,11 @@ fn model(convolutions: &[Vec<f32>], classifier: Option<(&[f32], &[f32])>) -> Vec
     opset.text(1, "").number(2, 13);
     let mut file = Message::default();
     file.number(1, 8).message(7, &graph).message(8, &opset);
-    for (key, text) in [("mean", "127.5,127.5,127.5"), ("std", "127.5,127.5,127.5"), ("resize", "none")] {
+    for (key, text) in [
+        ("mean", "127.5,127.5,127.5"),
+        ("std", "127.5,127.5,127.5"),
+        ("resize", "none"),
+    ] {
         let mut property = Message::default();
         property.text(1, key).text(2, text);
         file.message(14, &property);
@@ -236,7 +255,10 @@ fn tensor(name: &str, shape: &[usize], values: &[f32]) -> Message {
     for extent in shape {
         tensor.number(1, *extent as u64);
     }
-    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let bytes: Vec<u8> = values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
     tensor.number(2, 1).text(8, name).bytes(9, &bytes);
     tensor
 }
