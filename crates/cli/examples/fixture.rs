@@ -31,7 +31,7 @@ const CLASSES: [(&str, &str); 8] = [
     ("s08", "slope, diagonal stripes"),
 ];
 /// Output channels of the convolutions; 3x3, padded, each followed by ReLU.
-const WIDTHS: [usize; 4] = [8, 16, 24, 32];
+const WIDTHS: [usize; 4] = [24, 96, 160, 224];
 const MEAN: f32 = 127.5;
 
 fn main() {

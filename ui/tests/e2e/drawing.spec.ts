@@ -22,10 +22,14 @@ function ink(page: Page, selector: string, box = { x: 0, y: 0, width: 1, height:
   );
 }
 
+// Reading pixels back is this file's doing.
+const READBACK = /willReadFrequently/;
+
 const GRAPH = '[aria-label="Attribution graph"] canvas';
 const MAP = '[aria-label="Map of classes"] canvas';
 
 test('edges and points are drawn, and follow filter and zoom', async ({ site, page }) => {
+  site.expected = [READBACK];
   await site.open('class=s01');
   const all = await ink(page, GRAPH);
   expect(all).toBeGreaterThan(0.001);
@@ -40,6 +44,7 @@ test('edges and points are drawn, and follow filter and zoom', async ({ site, pa
 });
 
 test('a hovered node brings its edges out', async ({ site, page }) => {
+  site.expected = [READBACK];
   await site.open('class=s01');
   const faint = () =>
     page.evaluate((selector) => {
