@@ -470,7 +470,7 @@ pub struct StaticBundle {
 }
 
 impl StaticBundle {
-    /// `site`: the folder [`crate::export`] wrote.
+    /// `site`: the folder [`crate::export()`] wrote.
     ///
     /// # Errors
     /// It holds no bundle.

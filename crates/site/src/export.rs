@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Marks a folder as written by [`export`], so that it may be written again.
+/// Marks a folder as written by [`export()`], so that it may be written again.
 const MARK: &str = "bundle/manifest.json";
 
 const README: &str =

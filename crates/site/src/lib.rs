@@ -2,7 +2,7 @@
 //!
 //! Place in the flow: last. A finished run goes in; the files of the *bundle* come out, each named by
 //! a [`BundleFile`] and made on demand by [`Bundle::file`]. [`serve`] hands them to a browser,
-//! [`export`] writes all of them to a folder; both show the same interface.
+//! [`export()`] writes all of them to a folder; both show the same interface.
 //!
 //! ```text
 //! run ──▶ Bundle ──▶ BundleFile ──▶ JSON or JPEG ──┬─▶ server (one at a time, kept in memory)
