@@ -1,7 +1,7 @@
 //! The contract with the browser, the HTTP server, the static export and the embedded interface.
 //!
 //! Place in the flow: last. A finished run goes in; the files of the *bundle* come out, each named by
-//! a [`BundleFile`] and made on demand by [`Bundle::file`]. [`serve`] hands them to a browser,
+//! a [`BundleFile`] and made on demand by [`Bundle::file`]. [`Server`] hands them to a browser,
 //! [`export()`] writes all of them to a folder; both show the same interface.
 //!
 //! ```text
