@@ -2,6 +2,7 @@
 //! refused before anything is read; what they mean is decided by the commands.
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use summit_images::Preset;
 
@@ -31,6 +32,10 @@ pub enum Command {
     Run(RunArgs),
     /// Print or draw the attribution graph of one class, or of all.
     Graph(GraphArgs),
+    /// Show a run (or an exported site) in the browser.
+    Serve(ServeArgs),
+    /// Write a run as a site that any file host can serve.
+    Export(ExportArgs),
     /// Combine runs of different images of the same network into one.
     Merge(MergeArgs),
 }
@@ -251,6 +256,41 @@ pub enum GraphFormat {
     Json,
     Dot,
     Svg,
+}
+
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// A finished run, or a folder written by `summit export`.
+    pub run: PathBuf,
+    /// Address to listen on. Anything but this machine's own opens the run to the network.
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub host: IpAddr,
+    /// Port; 0 takes a free one.
+    #[arg(long, default_value_t = 8642, value_name = "PORT")]
+    pub port: u16,
+    /// A further name the server is reached by, for example behind a proxy; repeatable.
+    #[arg(long, value_name = "NAME")]
+    pub allow_host: Vec<String>,
+    /// Folder of the images, if it moved since the run.
+    #[arg(long, value_name = "FOLDER")]
+    pub images: Option<PathBuf>,
+    /// Read the interface from this folder (for its development).
+    #[arg(long, value_name = "FOLDER")]
+    pub ui_dir: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// The run folder.
+    pub run: PathBuf,
+    /// The site: a new or empty folder, or an earlier export.
+    pub site: PathBuf,
+    /// Folder of the images, if it moved since the run.
+    #[arg(long, value_name = "FOLDER")]
+    pub images: Option<PathBuf>,
+    /// Worker threads; all cores by default.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
 }
 
 #[derive(Args, Debug)]

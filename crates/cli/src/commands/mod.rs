@@ -1,10 +1,12 @@
 //! One module per command.
 
 pub mod check;
+pub mod export;
 pub mod graph;
 pub mod inspect;
 pub mod merge;
 pub mod run;
+pub mod serve;
 
 /// Worker threads by default.
 pub fn default_threads() -> usize {

@@ -243,7 +243,7 @@ fn spec(
 fn write_source(out: &Path, images: &Path) -> Result<()> {
     let root = std::fs::canonicalize(images).unwrap_or_else(|_| images.to_owned());
     let text = serde_json::to_string_pretty(&serde_json::json!({ "images": root }))?;
-    let path = out.join(super::graph::SOURCE_FILE);
+    let path = out.join(summit_site::SOURCE_FILE);
     std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 

@@ -21,6 +21,7 @@ pub const GRAPH_SCHEMA_VERSION: u32 = 1;
 
 /// What the weights of a graph's edges and the scores of its nodes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum Measure {
     /// Counts of the strongest inputs, scored by PageRank (docs/method.md section 3.1).
@@ -55,6 +56,7 @@ pub struct GraphParameters {
 
 /// The group a graph explains.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct GraphGroup {
     /// Name for people: a class, a confusion cell, a list.
     pub name: String,
@@ -64,29 +66,39 @@ pub struct GraphGroup {
 
 /// The parameters as recorded in the graph.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct RecordedParameters {
     /// The rule that made the activation counts.
+    #[cfg_attr(
+        feature = "typescript",
+        ts(type = "{ mass: number } | { \"top-k\": number }")
+    )]
     pub top_rule: TopRule,
     /// Share of a layer's score at which selection started.
     pub start_threshold: f64,
     /// Added in a round of relaxation; absent where there is none (`flow`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub relaxation_step: Option<f64>,
     /// Rounds of relaxation done.
     pub relaxation_rounds: u32,
     /// PageRank's damping; absent for `flow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub damping: Option<f64>,
     /// PageRank's rounds; absent for `flow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub pagerank_rounds: Option<u32>,
     /// Whether PageRank met its tolerance; absent for `flow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub pagerank_converged: Option<bool>,
 }
 
 /// One layer, input side first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct GraphLayer {
     /// Tensor name.
     pub name: String,
@@ -98,18 +110,22 @@ pub struct GraphLayer {
 
 /// A kept channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct GraphNode {
     /// Index into [`AttributionGraph::layers`].
     pub layer: u32,
     /// Channel of that layer.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub channel: ChannelId,
     /// Images of the group in which it is a top channel (A).
     pub count: u32,
     /// PageRank in `[0, 1]`; absent for `flow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub pagerank: Option<f64>,
     /// Mean of R over the images of the influence sample, in logits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub score: Option<Estimate>,
     /// Drawn edges from the layer below.
     pub in_edges: u32,
@@ -117,6 +133,7 @@ pub struct GraphNode {
     pub out_edges: u32,
     /// Not selected by score; here because no selected channel influences the class logit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "typescript", ts(optional, as = "Option<bool>"))]
     pub added_for_logit: bool,
     /// Horizontal position, at least 0; neighbours in a row are at least 1 apart.
     pub x: f64,
@@ -124,6 +141,7 @@ pub struct GraphNode {
 
 /// What is known of an edge's sign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum EdgeKind {
     /// conv-max counts have no sign.
@@ -137,6 +155,7 @@ pub enum EdgeKind {
 
 /// An edge to the next layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct GraphEdge {
     /// Index into [`AttributionGraph::nodes`], in the lower layer.
     pub from: u32,
@@ -144,12 +163,15 @@ pub struct GraphEdge {
     pub to: u32,
     /// Bridged conv-max weight, images; absent where it was not computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub influence: Option<u32>,
     /// Mean of E over the images of the influence sample, in logits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub effect: Option<Estimate>,
     /// Images of the influence sample in which `from` is among the 5 largest |E| of `to`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub top_images: Option<u32>,
     /// Sign.
     pub kind: EdgeKind,
@@ -157,8 +179,10 @@ pub struct GraphEdge {
 
 /// An output class the graph reaches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct GraphClass {
     /// The class.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub class: ClassId,
     /// Its name.
     pub name: String,
@@ -172,6 +196,7 @@ pub type LogitEdge = GraphEdge;
 
 /// The attribution graph of one group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct AttributionGraph {
     /// [`GRAPH_SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -190,6 +215,7 @@ pub struct AttributionGraph {
     /// Output classes: the top row.
     pub classes: Vec<GraphClass>,
     /// Edges into the classes, by (to, from); `to` is an index into `classes`.
+    #[cfg_attr(feature = "typescript", ts(type = "GraphEdge[]"))]
     pub logit_edges: Vec<LogitEdge>,
 }
 
