@@ -298,6 +298,9 @@ unsafe fn tile_of_any_height<S: Simd, const VECTORS: usize>(job: &Tile<'_>, rows
     }
 }
 
+/// What sums start from without a bias: one panel.
+static ZEROS: [f32; 32] = [0.0; 32];
+
 /// `ROWS` pixels times one panel of `VECTORS` vectors, over the segments of one chunk.
 ///
 /// # Safety
@@ -319,7 +322,14 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(job: &Tile<'_>)
         let targets: [*mut f32; ROWS] = std::array::from_fn(|row| {
             out.add(*out_pixels.get_unchecked(job.pixel + row) as usize + job.column)
         });
-        let mut sums = [[S::zero(); VECTORS]; ROWS];
+        // Loaded even where it is zero: from constants the compiler makes moves that cost registers.
+        let start = if job.pass.first && !epilogue.bias.is_empty() {
+            epilogue.bias.as_ptr().add(job.column)
+        } else {
+            ZEROS.as_ptr()
+        };
+        let mut sums = [load_columns::<S, VECTORS>(start, job.columns); ROWS];
+
         let mut packed = job.packed;
         for segment in job.segments {
             let rows: [*const f32; ROWS] = std::array::from_fn(|row| rows[row].add(segment.offset));
@@ -336,17 +346,13 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(job: &Tile<'_>)
             }
         }
 
-        // Partial sums and bias are added afterwards: a long sum rounds less in parts.
-        for row in 0..ROWS {
-            let earlier = if !job.pass.first {
-                load_columns::<S, VECTORS>(targets[row], job.columns)
-            } else if epilogue.bias.is_empty() {
-                break;
-            } else {
-                load_columns::<S, VECTORS>(epilogue.bias.as_ptr().add(job.column), job.columns)
-            };
-            for vector in 0..VECTORS {
-                sums[row][vector] = S::add(sums[row][vector], earlier[vector]);
+        // The sum of earlier chunks is added afterwards: a long sum rounds less in parts.
+        if !job.pass.first {
+            for row in 0..ROWS {
+                let earlier = load_columns::<S, VECTORS>(targets[row], job.columns);
+                for vector in 0..VECTORS {
+                    sums[row][vector] = S::add(sums[row][vector], earlier[vector]);
+                }
             }
         }
         if job.pass.last {
