@@ -104,7 +104,6 @@ pub fn built_in(
     let options = CompileOptions {
         observed: observed.copied().collect(),
         portable,
-        ..CompileOptions::default()
     };
     let network = Network::compile(graph, &options).map_err(|error| error.to_string())?;
     let mut session = network.session();
