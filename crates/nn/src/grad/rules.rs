@@ -295,16 +295,10 @@ fn weighted(tape: &mut Tape, rule: &Rule<'_>, weight: ValueId) -> Result<(), Gra
                 ..
             } => {
                 // Transposed: da^T = alpha * g op(b)^T, so da = alpha * op(b) g^T.
-                let factor = |trans_a: bool, trans_b: bool| Op::Gemm {
-                    alpha: *alpha,
-                    beta: 0.0,
-                    trans_a,
-                    trans_b,
-                };
                 if *trans_a {
-                    tape.emit(factor(*trans_b, true), &[weight, g], shape)
+                    tape.emit(product(*alpha, *trans_b, true), &[weight, g], shape)
                 } else {
-                    tape.emit(factor(false, !trans_b), &[g, weight], shape)
+                    tape.emit(product(*alpha, false, !trans_b), &[g, weight], shape)
                 }
             }
             _ => {
@@ -439,6 +433,16 @@ fn is_gate(tape: &Tape, a: ValueId, b: ValueId) -> bool {
     elements(a) < elements(b) || (elements(a) == elements(b) && squashed(a) && !squashed(b))
 }
 
+/// `alpha op(a) op(b)`
+fn product(alpha: f32, trans_a: bool, trans_b: bool) -> Op {
+    Op::Gemm {
+        alpha,
+        beta: 0.0,
+        trans_a,
+        trans_b,
+    }
+}
+
 fn require_constant(tape: &Tape, rule: &Rule<'_>, operand: usize) -> Result<(), GradError> {
     match tape.constant(rule.node.inputs[operand]) {
         Some(_) => Ok(()),
@@ -471,19 +475,11 @@ fn weight_gradient(tape: &mut Tape, rule: &Rule<'_>) -> Result<ValueId, GradErro
             trans_a,
             trans_b,
             ..
-        } => {
-            let factor = |trans_a: bool, trans_b: bool| Op::Gemm {
-                alpha: *alpha,
-                beta: 0.0,
-                trans_a,
-                trans_b,
-            };
-            Ok(if *trans_b {
-                tape.emit(factor(true, *trans_a), &[g, x], shape)
-            } else {
-                tape.emit(factor(!trans_a, false), &[x, g], shape)
-            })
-        }
+        } => Ok(if *trans_b {
+            tape.emit(product(*alpha, true, *trans_a), &[g, x], shape)
+        } else {
+            tape.emit(product(*alpha, !trans_a, false), &[x, g], shape)
+        }),
         _ => {
             let [left, _, g] = as_matrices(tape, rule, weight);
             let transposed = swap_last(tape, left);
