@@ -147,10 +147,13 @@ def node_tests():
             yield wrapped
 
 
-def form(name, opset, nodes, shape, constants=None, domain=None, low=None):
-    """A network written for one operator set; expected values by ONNX Runtime."""
+def form(name, opset, nodes, shape, constants=None, domain=None, low=None, levels=None):
+    """A network written for one operator set; expected values by ONNX Runtime.
+
+    The image is above `low`, or made of the integers from -`levels` to `levels`, full of ties.
+    """
     constants = constants or {}
-    image = coarse(shape)
+    image = coarse(shape) if levels is None else rng.integers(-levels, levels + 1, shape).astype(np.float32)
     if low is not None:
         image = np.abs(image) + np.float32(low)
     flat = numpy_helper.from_array(np.array([1, -1], np.int64), "flat")
@@ -341,6 +344,62 @@ def forms():
         {"four": I([4]), "p": I([1, 2, 0, 1]), "pairs": I([-1, 2]), "start": I([-1]), "end": I([-(1 << 40)]), "axis": I([0]), "step": I([-1]), "minus_one": I([-1])})
     for kind in (np.float16, np.float64):
         yield form(f"cast_weight_{np.dtype(kind).name}", 13, [n("Cast", ["w"], "f", to=TensorProto.FLOAT), n("Mul", ["image", "f"])], x34, {"w": coarse(5).astype(kind)})
+    yield from forms_for_derivatives()
+
+
+def forms_for_derivatives():
+    """Ties, values read more than once, and both operands of an operator depending on the image."""
+    x34 = (1, 3, 4, 5)
+    ties = (1, 2, 7, 6)
+    for name, window in (
+        ("overlapping", {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}),
+        ("asymmetric", {"kernel_shape": [2, 3], "strides": [1, 2], "pads": [0, 2, 1, 0]}),
+        ("ceil", {"kernel_shape": [3, 2], "strides": [3, 3], "ceil_mode": 1}),
+        ("dilated", {"kernel_shape": [2, 2], "dilations": [2, 3]}),
+    ):
+        yield form(f"max_pool_ties_{name}", 12, [n("MaxPool", ["image"], **window)], ties, levels=1)
+    yield form("average_pool_asymmetric", 11, [n("AveragePool", ["image"], kernel_shape=[3, 2], strides=[2, 1], pads=[0, 1, 2, 0])], ties)
+    yield form("global_max_pool_ties", 13, [n("GlobalMaxPool", ["image"])], ties, levels=1)
+    yield form("reduce_max_ties", 13, [n("ReduceMax", ["image"], axes=[1, 3], keepdims=0)], ties, levels=1)
+    yield form("reduce_max_ties_first_axis", 13, [n("ReduceMax", ["image"], axes=[2])], ties, levels=1)
+    yield form("relu_at_zero", 13, [n("Relu", ["image"])], x34, levels=2)
+    yield form("clip_at_bounds", 13, [n("Clip", ["image", "lo", "hi"])], x34, {"lo": F(-1), "hi": F(1)}, levels=2)
+    yield form("clip_at_zero_and_six", 13, [n("Clip", ["image", "lo", "hi"])], x34, {"lo": F(0), "hi": F(6)}, levels=8)
+    gate = [n("GlobalAveragePool", ["image"], "m"), n("Conv", ["m", "w"], "c"), n("Sigmoid", ["c"], "g"), n("Mul", ["image", "g"])]
+    yield form("gate_of_channels", 13, gate, x34, {"w": coarse((3, 3, 1, 1))})
+    yield form("add_many_shapes", 13, [n("Add", ["image", "a"], "i"), n("Add", ["b", "i"], "j"), n("Add", ["j", "c"])],
+               x34, {"a": coarse((3, 1, 5)), "b": coarse((2, 1, 3, 1, 1)), "c": coarse(1)})
+    yield form("sub_from_constant", 13, [n("Sub", ["a", "image"])], x34, {"a": coarse((4, 1))})
+    yield form("sub_broadcast_image", 13, [n("ReduceMean", ["image"], "m", axes=[2, 3]), n("Sub", ["m", "image"])], x34)
+    yield form("mul_square", 13, [n("Mul", ["image", "image"])], x34)
+    yield form("div_by_image", 13, [n("ReduceSum", ["image", "a"], "s"), n("Div", ["s", "image"])], x34, {"a": I([1])}, low=0.5)
+    yield form("div_by_constant", 13, [n("Div", ["image", "a"])], x34, {"a": np.abs(coarse((3, 1, 1))) + F(0.5)})
+    yield form("pow_fraction", 13, [n("Pow", ["image", "e"])], x34, {"e": F(0.75)}, low=0.5)
+    yield form("pow_negative", 13, [n("Pow", ["image", "e"])], x34, {"e": F(-1.5)}, low=0.5)
+    yield form("matmul_both", 13, [n("Transpose", ["image"], "t", perm=[0, 2, 3, 1]), n("Softmax", ["image"], "s", axis=3), n("MatMul", ["s", "t"])], (1, 3, 3, 3))
+    yield form("matmul_broadcast_weight", 13, [n("MatMul", ["w", "image"])], (1, 3, 4, 5), {"w": coarse((2, 1, 6, 4))})
+    yield form("matmul_channels_last", 13, [n("Transpose", ["image"], "t", perm=[0, 2, 3, 1]), n("MatMul", ["t", "w"], "p"), n("Add", ["p", "b"])],
+               x34, {"w": coarse((3, 6)), "b": coarse(6)})
+    yield form("concat_twice", 13, [n("Sigmoid", ["image"], "s"), n("Concat", ["image", "s", "image"], axis=1)], x34)
+    yield form("gather_repeated", 13, [n("Gather", ["image", "i"], axis=2)], x34, {"i": I([1, 3, 1, 1])})
+    yield form("slice_backwards", 13, [n("Slice", ["image", "s", "e", "a", "t"])], x34,
+               {"s": I([-1, 5]), "e": I([-9, -6]), "a": I([1, 3]), "t": I([-2, -3])})
+    yield form("layer_normalization_last", 17, [n("LayerNormalization", ["image", "s", "b"], axis=-1, epsilon=1e-3)], x34, {"s": coarse(5), "b": coarse(5)})
+    yield form("layer_normalization_channels_last", 17, [
+        n("Transpose", ["image"], "t", perm=[0, 2, 3, 1]), n("LayerNormalization", ["t", "s", "b"], "l"), n("Transpose", ["l"], perm=[0, 3, 1, 2])],
+        x34, {"s": coarse(3), "b": coarse(3)})
+    for axis in (1, 2):
+        yield form(f"softmax_of_product_axis{axis}", 13, [n("Mul", ["image", "image"], "q"), n("Softmax", ["q"], axis=axis)], x34)
+    yield form("lrn_twice", 13, [n("LRN", ["image"], "l", size=5, alpha=1.0, beta=0.75, bias=1.0), n("Add", ["l", "image"])], (1, 7, 2, 3))
+    yield form("shuffled_channels", 13, [
+        n("Reshape", ["image", "pairs"], "p"), n("Transpose", ["p"], "t", perm=[0, 2, 1, 3, 4]), n("Reshape", ["t", "back"], "r"),
+        n("Split", ["r"], ["a", "b"], axis=1), n("Mul", ["a", "b"])], (1, 4, 3, 2), {"pairs": I([1, 2, 2, 3, 2]), "back": I([1, 4, 3, 2])})
+    for stride in (1, 2, 3):
+        yield form(f"conv_stride{stride}", 13, [n("Conv", ["image", "w", "b"], strides=[stride, stride], pads=[1, 1, 1, 1])],
+                   (1, 3, 7, 8), {"w": coarse((4, 3, 3, 3)), "b": coarse(4)})
+    yield form("conv_point", 13, [n("Conv", ["image", "w"])], (1, 5, 3, 4), {"w": coarse((6, 5, 1, 1))})
+    yield form("conv_unread_border", 13, [n("Conv", ["image", "w"], strides=[3, 4])], (1, 2, 8, 8), {"w": coarse((3, 2, 2, 1))})
+    yield form("conv_depthwise_dilated", 13, [n("Conv", ["image", "w"], group=3, dilations=[2, 2], pads=[2, 1, 1, 2])], (1, 3, 6, 7), {"w": coarse((3, 1, 3, 3))})
 
 
 def main():

@@ -35,12 +35,17 @@ def uniform(seed, name, shape, low, high):
     return (low + (high - low) * fraction).astype(np.float32).reshape(shape)
 
 
-def sample(array):
-    """SAMPLES elements at equal distances (all of a shorter tensor), padded with 0."""
+def pick(array, limit):
+    """`limit` elements at equal distances, all of a shorter tensor."""
     flat = np.ravel(array)
-    count = min(SAMPLES, flat.size)
-    picked = flat[np.arange(count) * flat.size // count]
-    return np.pad(picked, (0, SAMPLES - count)).astype(np.float32)
+    count = min(limit, flat.size)
+    return flat[np.arange(count) * flat.size // count]
+
+
+def sample(array):
+    """SAMPLES elements, padded with 0."""
+    picked = pick(array, SAMPLES)
+    return np.pad(picked, (0, SAMPLES - picked.size)).astype(np.float32)
 
 
 def record(model, image):

@@ -1,17 +1,25 @@
-//! Arguments as typed. What they mean is decided by the commands.
+//! Arguments as typed. Values that can be judged alone are judged here, so that a wrong one is
+//! refused before anything is read; what they mean is decided by the commands.
 
 use crate::query_args::{
     ChannelsArgs, ClassesArgs, CompareArgs, EmbedArgs, GROUP_HELP, GraphChoiceArgs, PathsArgs,
     PredictionsArgs, RecountArgs, SimilarArgs,
 };
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use summit_images::Preset;
 
 /// Shows what an image classifier has learned: which channels fire for each class, and which drive
 /// which.
 #[derive(Debug, Parser)]
-#[command(name = "summit", version, max_term_width = 100)]
+#[command(
+    name = "summit",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done, 1 done with more images skipped than --max-skipped allows, \
+                  2 failed or stopped."
+)]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
@@ -23,7 +31,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Try the known ways of preprocessing on a sample and say which one fits the network.
     Check(CheckArgs),
-    /// Summarise a folder of images: one pass, kept in a run folder. Continues an interrupted run.
+    /// Summarise a folder of images in one pass, kept in a run folder. The same command continues a
+    /// run that was interrupted.
     Run(RunArgs),
     /// Print or draw the attribution graph of a class or any group of images, or of all classes.
     Graph(GraphArgs),
@@ -41,6 +50,10 @@ pub enum Command {
     Embed(EmbedArgs),
     /// Paths through a channel, or paths that many classes' graphs share.
     Paths(PathsArgs),
+    /// Show a run (or an exported site) in the browser.
+    Serve(ServeArgs),
+    /// Write a run as a site that any file host can serve.
+    Export(ExportArgs),
     /// Combine runs of different images of the same network into one.
     Merge(MergeArgs),
 }
@@ -50,7 +63,7 @@ pub struct ModelArgs {
     /// The network, an ONNX file.
     #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
-    /// Input extents, where the file leaves them open.
+    /// Channels, height and width of the input, where the file leaves them open.
     #[arg(long, value_name = "C,H,W", value_parser = triple::<usize>)]
     pub input_shape: Option<[usize; 3]>,
     /// The output to explain, where the network has several.
@@ -60,40 +73,38 @@ pub struct ModelArgs {
 
 #[derive(Args, Debug)]
 pub struct ImageArgs {
-    /// Folder of images, one sub-folder a class; or unlabelled images.
+    /// The images: a folder with one sub-folder per class, or with unlabelled images.
     #[arg(long, value_name = "FOLDER")]
     pub images: PathBuf,
-    /// Names of the classes in the order of the network's outputs (TSV, JSON or lines). Found by
-    /// itself beside the model or the images as labels.tsv and the like.
+    /// Names of the classes in the order of the network's outputs: a TSV, a JSON or one name a
+    /// line. A labels.tsv, .json or .txt beside the model or the images is found without this.
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
-    #[command(flatten)]
-    pub preprocessing: PreprocessingArgs,
 }
 
 /// Overrides of what the model's metadata say.
 #[derive(Args, Debug, Default)]
-#[command(next_help_heading = "Preprocessing (read from the model's metadata unless given)")]
+#[command(next_help_heading = "Preprocessing (taken from the model's metadata unless given)")]
 pub struct PreprocessingArgs {
     /// A known convention: imagenet-torch, imagenet-tf or caffe.
     #[arg(long, value_name = "NAME")]
     pub preset: Option<Preset>,
-    /// Subtracted per channel.
+    /// Subtracted from each channel, on the scale of --range; one number serves all channels.
     #[arg(long, value_name = "A,B,C", value_parser = triple::<f32>, allow_hyphen_values = true)]
     pub mean: Option<[f32; 3]>,
-    /// Divisor per channel.
-    #[arg(long, value_name = "A,B,C", value_parser = triple::<f32>)]
+    /// Then each channel is divided by this; one number serves all channels.
+    #[arg(long, value_name = "A,B,C", value_parser = triple::<f32>, allow_hyphen_values = true)]
     pub std: Option<[f32; 3]>,
-    /// Range of pixel values before the mean.
+    /// Scale of the pixels from which the mean is subtracted.
     #[arg(long, value_enum)]
     pub range: Option<RangeArg>,
-    /// Order of the channels.
+    /// Channels of the input and their order.
     #[arg(long, value_enum)]
     pub color: Option<ColorArg>,
-    /// How an image gets to the input's size.
+    /// How an image is brought to the input's size.
     #[arg(long, value_enum)]
     pub resize: Option<ResizeArg>,
-    /// Short side before cropping, pixels.
+    /// Length of the short side from which the centre is cropped, in pixels.
     #[arg(long, value_name = "PIXELS")]
     pub short_side: Option<u32>,
 }
@@ -115,11 +126,11 @@ pub enum ColorArg {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum ResizeArg {
-    /// Short side, then the centre.
+    /// Scale the short side, then crop the centre.
     Crop,
-    /// To the input's size, whatever the aspect ratio.
+    /// Scale both sides, whatever the aspect ratio.
     Squash,
-    /// Images must have the input's size.
+    /// Take images as they are; those of another size are skipped.
     None,
 }
 
@@ -130,13 +141,13 @@ pub struct InspectArgs {
     /// Instead: channels of a finished run that are on top of most images, to leave out of another.
     #[arg(long)]
     pub outliers: bool,
-    /// Input extents, where the file leaves them open.
+    /// Channels, height and width of the input, where the file leaves them open.
     #[arg(long, value_name = "C,H,W", value_parser = triple::<usize>)]
     pub input_shape: Option<[usize; 3]>,
     /// The output to explain, where the network has several.
     #[arg(long, value_name = "NAME")]
     pub output: Option<String>,
-    /// For machines.
+    /// Print JSON for machines.
     #[arg(long)]
     pub json: bool,
 }
@@ -147,12 +158,14 @@ pub struct CheckArgs {
     pub model: ModelArgs,
     #[command(flatten)]
     pub images: ImageArgs,
-    /// Images looked at, spread over the list.
-    #[arg(long, default_value_t = 200, value_name = "N")]
-    pub sample: usize,
-    /// For machines.
+    /// Images to look at, spread evenly over the folder.
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub sample: u32,
+    /// Print JSON for machines.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub preprocessing: PreprocessingArgs,
 }
 
 #[derive(Args, Debug)]
@@ -161,73 +174,99 @@ pub struct RunArgs {
     pub model: ModelArgs,
     #[command(flatten)]
     pub images: ImageArgs,
-    /// The run folder: new, empty, or an interrupted run of the same model and images.
+    /// The run folder: new, empty, or an interrupted run of the same model, images and settings.
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
-    /// Top channels of an image: descending until their share of the layer reaches this.
+    /// Top channels of an image: from the strongest down, until together they have this share of
+    /// the layer's activation.
     #[arg(
         long,
         default_value_t = 0.03,
         value_name = "SHARE",
+        value_parser = share_above_zero,
         conflicts_with = "top_k"
     )]
     pub mass: f64,
-    /// Top channels of an image: this many.
-    #[arg(long, value_name = "K")]
+    /// Top channels of an image: this many, instead of --mass.
+    #[arg(long, value_name = "K", value_parser = value_parser!(u32).range(1..))]
     pub top_k: Option<u32>,
-    /// Leave a channel out of activation aggregation; repeatable.
+    /// Leave a channel out of activation aggregation, for example `mixed4a:55`; repeatable.
     #[arg(long, value_name = "LAYER:CHANNEL")]
     pub exclude: Vec<String>,
     /// Leave out the channels that `summit inspect --outliers` proposes for an earlier run of the
     /// network.
     #[arg(long, value_name = "FOLDER")]
     pub exclude_outliers_of: Option<PathBuf>,
-    /// Tensors to take as layers instead of the ones found, comma-separated, input side first.
+    /// Tensors to take as layers instead of those that `summit inspect` lists, comma-separated.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub layers: Vec<String>,
-    /// Skip neuron influence; there will be no graphs.
+    /// Leave out neuron influence: faster, but the run has no graphs.
     #[arg(long)]
     pub no_influence: bool,
-    /// Worker threads; all cores by default.
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    /// Images whose results are committed together.
-    #[arg(long, default_value_t = 256, value_name = "N")]
+    /// Worker threads [default: one per core].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Images whose results are stored together. A killed run loses the shards under way, one a
+    /// thread at most and the one being stored; memory grows with it.
+    #[arg(long, default_value_t = 256, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub shard_images: u32,
     /// Exit with code 1 when more images than this cannot be used: a number or a percentage.
-    #[arg(long, value_name = "N|N%")]
-    pub max_skipped: Option<String>,
-    /// Skip the look at a sample before the run.
+    #[arg(long, value_name = "N|N%", value_parser = limit, allow_hyphen_values = true)]
+    pub max_skipped: Option<Limit>,
+    /// Who runs the network: this program itself, or ONNX Runtime.
+    #[arg(long, value_enum, default_value_t = BackendArg::Builtin)]
+    pub backend: BackendArg,
+    /// Where ONNX Runtime runs it: cpu, cuda, tensorrt, directml or coreml.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub device: String,
+    /// Do not look at the accuracy on a sample first.
     #[arg(long)]
     pub no_check: bool,
-    /// For machines: a summary on standard output at the end.
+    /// Print the closing summary as JSON for machines.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub preprocessing: PreprocessingArgs,
+}
+
+/// A number of images, or a share of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Limit {
+    Images(u32),
+    Percent(f64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BackendArg {
+    Builtin,
+    Ort,
 }
 
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("which").required(true).args(["groups", "all"])))]
 pub struct GraphArgs {
-    /// The run folder.
+    /// A finished run folder.
     pub run: PathBuf,
-    #[arg(long = "group", visible_alias = "class", value_name = "GROUP", required_unless_present = "all", help = GROUP_HELP)]
+    #[arg(long = "group", visible_alias = "class", value_name = "GROUP", help = GROUP_HELP)]
     pub groups: Vec<String>,
-    /// All classes with images.
-    #[arg(long, conflicts_with = "groups")]
+    /// All classes that have images.
+    #[arg(long)]
     pub all: bool,
     /// A class stands for the images predicted as it instead of those labelled as it.
     #[arg(long)]
     pub by_prediction: bool,
-    /// How to write it; by the extension of --out where that is given.
+    /// How to write it [default: as the extension of --out says, else text].
     #[arg(long, value_enum)]
     pub format: Option<GraphFormat>,
-    /// File to write; with several classes a folder.
+    /// File to write, or with several classes the folder for their files; standard output if not
+    /// given.
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub choices: GraphChoiceArgs,
     #[command(flatten)]
     pub recount: RecountArgs,
-    /// Draw SVG without pictures.
+    /// Draw channels as plain tiles in SVG, without pictures.
     #[arg(long)]
     pub no_pictures: bool,
 }
@@ -241,11 +280,46 @@ pub enum GraphFormat {
 }
 
 #[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// A finished run, or a folder written by `summit export`.
+    pub run: PathBuf,
+    /// Address to listen on. Anything but this machine's own opens the run to the network.
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub host: IpAddr,
+    /// Port; 0 takes a free one.
+    #[arg(long, default_value_t = 8642, value_name = "PORT")]
+    pub port: u16,
+    /// A further name the server is reached by, for example behind a proxy; repeatable.
+    #[arg(long, value_name = "NAME")]
+    pub allow_host: Vec<String>,
+    /// Folder of the images, if it moved since the run.
+    #[arg(long, value_name = "FOLDER")]
+    pub images: Option<PathBuf>,
+    /// Read the interface from this folder (for its development).
+    #[arg(long, value_name = "FOLDER")]
+    pub ui_dir: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// The run folder.
+    pub run: PathBuf,
+    /// The site: a new or empty folder, or an earlier export.
+    pub site: PathBuf,
+    /// Folder of the images, if it moved since the run.
+    #[arg(long, value_name = "FOLDER")]
+    pub images: Option<PathBuf>,
+    /// Worker threads; all cores by default.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+#[derive(Args, Debug)]
 pub struct MergeArgs {
     /// Finished runs of the same network with the same parameters and different images.
-    #[arg(required = true, num_args = 2..)]
+    #[arg(required = true, num_args = 2.., value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// The combined run.
+    /// The folder of the combined run: new or empty.
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
 }
@@ -263,5 +337,59 @@ fn triple<T: std::str::FromStr + Copy>(text: &str) -> Result<[T; 3], String> {
         [one] => Ok([*one; 3]),
         [a, b, c] => Ok([*a, *b, *c]),
         _ => Err("three numbers separated by commas are needed".to_owned()),
+    }
+}
+
+pub(crate) fn share(text: &str) -> Result<f64, String> {
+    let wrong = || "a number from 0 to 1 is needed".to_owned();
+    let share: f64 = text.parse().map_err(|_| wrong())?;
+    (0.0..=1.0)
+        .contains(&share)
+        .then_some(share)
+        .ok_or_else(wrong)
+}
+
+fn share_above_zero(text: &str) -> Result<f64, String> {
+    let share = share(text).ok().filter(|&share| share > 0.0);
+    share.ok_or_else(|| "a number above 0 and at most 1 is needed".to_owned())
+}
+
+fn limit(text: &str) -> Result<Limit, String> {
+    let limit = match text.strip_suffix('%') {
+        Some(percent) => percent
+            .trim()
+            .parse()
+            .ok()
+            .filter(|percent| (0.0..=100.0).contains(percent))
+            .map(Limit::Percent),
+        None => text.parse().ok().map(Limit::Images),
+    };
+    limit.ok_or_else(|| "a number of images or a percentage from 0% to 100% is needed".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn values_are_judged() {
+        assert_eq!(limit("3"), Ok(Limit::Images(3)));
+        assert_eq!(limit("2.5%"), Ok(Limit::Percent(2.5)));
+        for text in ["", "%", "-1", "1.5", "101%", "nan%", "x"] {
+            assert!(limit(text).is_err(), "{text}");
+        }
+        assert_eq!(share("0"), Ok(0.0));
+        assert_eq!(share_above_zero("1"), Ok(1.0));
+        for text in ["0", "-0.1", "1.1", "nan", "inf", "x", ""] {
+            assert!(share_above_zero(text).is_err(), "{text}");
+        }
+        assert_eq!(triple("7"), Ok([7.0_f32; 3]));
+        assert_eq!(triple("3x4, 5"), Ok([3_usize, 4, 5]));
+        assert!(triple::<f32>("1,2").is_err() && triple::<usize>("1,2,-3").is_err());
     }
 }

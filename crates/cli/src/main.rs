@@ -11,7 +11,6 @@ mod args;
 mod commands;
 mod message;
 mod model;
-mod pictures;
 mod progress;
 mod query_args;
 mod recount;
@@ -35,6 +34,8 @@ fn main() -> ExitCode {
         args::Command::Compare(args) => commands::compare::run(&args),
         args::Command::Embed(args) => commands::embed::run(&args),
         args::Command::Paths(args) => commands::paths::run(&args),
+        args::Command::Serve(args) => commands::serve::run(&args),
+        args::Command::Export(args) => commands::export::run(&args),
         args::Command::Merge(args) => commands::merge::run(&args),
     };
     match outcome {

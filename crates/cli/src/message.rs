@@ -5,18 +5,21 @@ use std::io::{ErrorKind, Write};
 
 /// `summit: error: what failed: why`.
 pub fn error(error: &anyhow::Error) {
+    eprintln!("summit: error: {}", sentence(error));
+}
+
+/// An error with its causes on one line. Where one of two neighbours says all the other does, that one stands
+/// for both.
+fn sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();
-    for cause in error.chain() {
-        let cause = cause.to_string();
-        // A cause that its context already quotes would be said twice.
-        if !text.contains(&cause) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&cause);
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() || cause.contains(&text) {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
         }
     }
-    eprintln!("summit: error: {text}");
+    text.replace(['\n', '\r'], " ")
 }
 
 /// `summit: warning: text`.
@@ -46,4 +49,23 @@ pub fn print(text: &str) -> Result<()> {
 /// `1 image`, `2 images`.
 pub fn images(count: u32) -> String {
     format!("{count} image{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_said_twice() {
+        let one = |root: &str, context: &str| {
+            sentence(&anyhow::Error::msg(root.to_owned()).context(context.to_owned()))
+        };
+        assert_eq!(
+            one("no such file", "cannot read a"),
+            "cannot read a: no such file"
+        );
+        assert_eq!(one("cannot read a: no", "a"), "cannot read a: no");
+        assert_eq!(one("no", "cannot read a: no"), "cannot read a: no");
+        assert_eq!(one("one\ntwo", "a"), "a: one two");
+    }
 }

@@ -21,6 +21,10 @@ pub fn load(path: &Path, input_shape: Option<[usize; 3]>, output: Option<&str>) 
         output: output.map(str::to_owned),
         ..LoadOptions::default()
     };
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
+        // Empty bytes are a valid message without a single field, and would be refused for the lack of one.
+        bail!("the model file is empty: {}", path.display());
+    }
     onnx::load(path, &options).with_context(|| format!("{}", path.display()))
 }
 

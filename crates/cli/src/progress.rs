@@ -12,19 +12,8 @@ const LINE_SECONDS: u64 = 30;
 /// Shows `progress` until `finished` is set. Runs on its own thread.
 pub fn show(progress: &Progress, before: u32, total: u32, finished: &AtomicBool) {
     let terminal = std::io::stderr().is_terminal();
-    let bar = ProgressBar::with_draw_target(
-        Some(u64::from(total)),
-        if terminal {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        },
-    );
-    let template = "{prefix} {bar:30} {pos}/{len} images, {msg}, {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar.set_prefix("summarising");
+    let bar = bar("summarising", "images");
+    bar.set_length(u64::from(total));
     bar.set_position(u64::from(before));
     bar.reset_eta();
     let start = Instant::now();
@@ -35,7 +24,7 @@ pub fn show(progress: &Progress, before: u32, total: u32, finished: &AtomicBool)
         let skipped = progress.skipped.load(Ordering::Relaxed);
         let text = format!("{rate:.1} images/s, {skipped} skipped");
         bar.set_position(u64::from(before + seen));
-        bar.set_message(text.clone());
+        bar.set_message(format!("{text}, "));
         if !terminal && last_line.elapsed() >= Duration::from_secs(LINE_SECONDS) {
             last_line = Instant::now();
             crate::message::note(&format!("{} of {total} images, {text}", before + seen));
@@ -43,6 +32,22 @@ pub fn show(progress: &Progress, before: u32, total: u32, finished: &AtomicBool)
         std::thread::sleep(Duration::from_millis(100));
     }
     bar.finish_and_clear();
+}
+
+/// A bar of things done, where there is a terminal.
+pub fn bar(what: &'static str, things: &str) -> ProgressBar {
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let bar = ProgressBar::with_draw_target(Some(0), target);
+    let template = format!("{{prefix}} {{bar:30}} {{pos}}/{{len}} {things}, {{msg}}{{eta}} left");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style);
+    }
+    bar.set_prefix(what);
+    bar
 }
 
 /// Images looked at so far.

@@ -1,6 +1,6 @@
 //! Arguments of the questions over a finished run.
 
-use crate::args::GraphFormat;
+use crate::args::{GraphFormat, share};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -11,10 +11,10 @@ cell:LABEL:PREDICTION; correct; wrong; all; where:CONDITION over the predictions
 /// How a table is written.
 #[derive(Args, Debug)]
 pub struct TableArgs {
-    /// How to write it; by the extension of --out where that is given.
+    /// How to write it [default: as the extension of --out says, else text].
     #[arg(long, value_enum)]
     pub format: Option<TableFormat>,
-    /// File to write.
+    /// File to write; standard output if not given.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
@@ -28,7 +28,7 @@ pub enum TableFormat {
 
 #[derive(Args, Debug)]
 pub struct ClassesArgs {
-    /// The run folder.
+    /// A finished run folder.
     pub run: PathBuf,
     #[command(flatten)]
     pub table: TableArgs,
@@ -36,7 +36,7 @@ pub struct ClassesArgs {
 
 #[derive(Args, Debug)]
 pub struct PredictionsArgs {
-    /// The run folder.
+    /// A finished run folder.
     pub run: PathBuf,
     #[arg(long, visible_alias = "class", value_name = "GROUP", help = GROUP_HELP, default_value = "all")]
     pub group: String,
@@ -66,7 +66,7 @@ pub enum PredictionTable {
 
 #[derive(Args, Debug)]
 pub struct ChannelsArgs {
-    /// The run folder.
+    /// A finished run folder.
     pub run: PathBuf,
     #[arg(long, visible_alias = "class", value_name = "GROUP", help = GROUP_HELP)]
     pub group: String,
@@ -85,7 +85,7 @@ pub struct ChannelsArgs {
 
 #[derive(Args, Debug)]
 pub struct SimilarArgs {
-    /// The run folder.
+    /// A finished run folder.
     pub run: PathBuf,
     #[arg(long, visible_alias = "class", value_name = "GROUP", help = GROUP_HELP)]
     pub group: String,
@@ -105,7 +105,7 @@ pub struct RecountArgs {
     /// The network, if it moved since the run (groups that split a confusion cell).
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// Folder of the images, if it moved since the run.
+    /// Folder of the images if it has moved since the run; SVG takes its pictures from there.
     #[arg(long, value_name = "FOLDER")]
     pub images: Option<PathBuf>,
 }
@@ -113,8 +113,9 @@ pub struct RecountArgs {
 /// How graphs are scored and selected.
 #[derive(Args, Debug)]
 pub struct GraphChoiceArgs {
-    /// Share of a layer's score at which selection starts.
-    #[arg(long, default_value_t = 0.075, value_name = "SHARE")]
+    /// Share of a layer's score that its selected channels must hold at first; more keeps more
+    /// channels.
+    #[arg(long, default_value_t = 0.075, value_name = "SHARE", value_parser = share)]
     pub threshold: f64,
     /// Weight channels by how specific they are to classes.
     #[arg(long)]
@@ -123,20 +124,20 @@ pub struct GraphChoiceArgs {
 
 #[derive(Args, Debug)]
 pub struct CompareArgs {
-    /// The run folder.
+    /// A finished run folder.
     pub run: PathBuf,
     #[arg(value_name = "A", help = GROUP_HELP)]
     pub first: String,
     /// The group to compare it with.
     #[arg(value_name = "B")]
     pub second: String,
-    /// How to write it (text, json or svg); by the extension of --out where that is given.
+    /// How to write it [default: as the extension of --out says, else text].
     #[arg(long, value_enum)]
     pub format: Option<GraphFormat>,
-    /// File to write.
+    /// File to write; standard output if not given.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Draw SVG without pictures.
+    /// Draw channels as plain tiles in SVG, without pictures.
     #[arg(long)]
     pub no_pictures: bool,
     #[command(flatten)]
@@ -147,7 +148,7 @@ pub struct CompareArgs {
 
 #[derive(Args, Debug)]
 pub struct EmbedArgs {
-    /// The run folder.
+    /// A finished run folder.
     pub run: PathBuf,
     /// What the points are.
     #[arg(long, value_enum, default_value = "classes")]
@@ -177,7 +178,7 @@ pub enum Points {
 
 #[derive(Args, Debug)]
 pub struct PathsArgs {
-    /// The run folder.
+    /// A finished run folder.
     pub run: PathBuf,
     #[arg(long, visible_alias = "class", value_name = "GROUP", help = GROUP_HELP, required_unless_present = "frequent")]
     pub group: Option<String>,

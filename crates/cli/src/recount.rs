@@ -4,62 +4,16 @@
 use crate::query_args::RecountArgs;
 use crate::{commands, message, model};
 use anyhow::{Context, Result, bail};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use summit_images::{
-    DecodeLimits, ImageFolder, ImageItem, ImageList, ListHash, Preprocessing, ScanOptions,
-};
+use summit_images::{DecodeLimits, ImageFolder, ImageItem, Preprocessing};
 use summit_query::{Questions, Recount};
+use summit_store::Source;
 use summit_summarize::{Inputs, Pass, PassOptions, Progress, run_shards};
 use summit_tables::{ClassId, ConvMaxCounts, ImageId};
 
-/// Where a run remembers its model and the folder of its images. Not part of the results.
-pub const SOURCE_FILE: &str = "source.json";
-
 /// Images whose counts are summed at a time.
 const SHARD_IMAGES: usize = 64;
-
-/// What a run remembers of where it was made.
-#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct Source {
-    /// Folder of the images.
-    pub images: Option<PathBuf>,
-    /// The network.
-    pub model: Option<PathBuf>,
-    /// Input extents and output, where they were given.
-    pub input_shape: Option<[usize; 3]>,
-    pub output: Option<String>,
-}
-
-impl Source {
-    /// What the run says, nothing where it says nothing.
-    pub fn of(run: &Path) -> Self {
-        let text = std::fs::read_to_string(run.join(SOURCE_FILE)).unwrap_or_default();
-        serde_json::from_str(&text).unwrap_or_default()
-    }
-
-    /// Writes it into a run.
-    pub fn store(&self, run: &Path) -> Result<()> {
-        let path = run.join(SOURCE_FILE);
-        let text = serde_json::to_string_pretty(self)?;
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
-    }
-}
-
-/// Bytes of the images of a folder, without scanning it.
-pub fn folder(root: PathBuf) -> ImageFolder {
-    let list = ImageList {
-        root,
-        items: Vec::new(),
-        folders: Vec::new(),
-        skipped: Vec::new(),
-        ignored_files: 0,
-        list_hash: ListHash([0; 32]),
-    };
-    ImageFolder::from_list(list, &ScanOptions::default())
-}
 
 /// Runs the network again on images of a run.
 pub struct NetworkRecount<'a> {
@@ -105,7 +59,7 @@ impl<'a> NetworkRecount<'a> {
         let (items, labels) = self.items(images)?;
         let limits = DecodeLimits::default();
         let inputs = Inputs {
-            source: &folder(root),
+            source: &ImageFolder::unlisted(root),
             items: &items,
             labels: &labels,
             preprocessing: &preprocessing,

@@ -55,16 +55,10 @@ fn documented() -> BTreeMap<String, BTreeSet<String>> {
         .map(|line| line.split('|').map(|cell| cell.trim().to_owned()).collect())
         .collect();
     let name = |cell: &str| cell.trim_matches('`').to_owned();
-    let all: BTreeSet<String> = rows.iter().map(|row| name(&row[1])).collect();
     rows.iter()
         .map(|row| {
             let own = name(&row[1]);
-            let dependencies = if row[4] == "all of them" {
-                all.iter().filter(|other| **other != own).cloned().collect()
-            } else {
-                row[4].split_whitespace().map(name).collect()
-            };
-            (own, dependencies)
+            (own, row[4].split_whitespace().map(name).collect())
         })
         .collect()
 }

@@ -120,7 +120,7 @@ impl Case {
     fn summaries(&self, options: PassOptions) -> (Arc<Pass>, Vec<ImageSummary>) {
         let pass = Pass::new(&self.model.graph, &self.layers, &self.blocks, options).unwrap();
         let pass = Arc::new(pass);
-        let mut worker = Worker::new(&pass);
+        let mut worker = Worker::new(&pass).unwrap();
         let summaries = self
             .images
             .iter()

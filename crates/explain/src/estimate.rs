@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 
 /// A mean over images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Estimate {
     /// The mean over the images, in logits.
     pub mean: f64,
     /// Lower and upper end of the 95 % t-interval of the mean; absent below two images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub interval: Option<[f64; 2]>,
 }
 

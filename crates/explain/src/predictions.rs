@@ -213,22 +213,24 @@ pub fn probability_histograms<'a>(
     records: impl IntoIterator<Item = &'a ImageRecord>,
 ) -> ProbabilityHistograms {
     let mut histograms = ProbabilityHistograms::default();
+    let bin = |probability| probability_bin(probability, PROBABILITY_BINS);
     for record in records {
         if record.label.is_some() {
-            histograms.label[probability_bin(record.label_probability)] += 1;
+            histograms.label[bin(record.label_probability)] += 1;
         }
         if let Some(&probability) = record.top_probabilities.first() {
-            histograms.prediction[probability_bin(probability)] += 1;
+            histograms.prediction[bin(probability)] += 1;
         }
     }
     histograms
 }
 
-/// The bin of a probability; what lies outside 0 to 1 goes to the nearer end.
+/// The bin of a probability among `bins` of equal width; what lies outside 0 to 1 goes to the nearer
+/// end.
 #[must_use]
-pub fn probability_bin(probability: f32) -> usize {
+pub fn probability_bin(probability: f32, bins: usize) -> usize {
     // The cast saturates and turns no number into 0. f64: 0.7f32 * 10 would round up to bin 7.
-    ((f64::from(probability) * PROBABILITY_BINS as f64) as usize).min(PROBABILITY_BINS - 1)
+    ((f64::from(probability) * bins as f64) as usize).min(bins.saturating_sub(1))
 }
 
 /// One bin of the reliability curve.
@@ -263,7 +265,7 @@ pub fn calibration<'a>(records: impl IntoIterator<Item = &'a ImageRecord>) -> Ca
         else {
             continue;
         };
-        let (images, confidence, right) = &mut sums[probability_bin(probability)];
+        let (images, confidence, right) = &mut sums[probability_bin(probability, PROBABILITY_BINS)];
         *images += 1;
         *confidence += f64::from(probability);
         *right += u32::from(record.top_classes.first() == Some(&label));
@@ -381,7 +383,11 @@ mod tests {
             (7.0, 9),
             (-1.0, 0),
         ] {
-            assert_eq!(probability_bin(probability), bin, "{probability}");
+            assert_eq!(
+                probability_bin(probability, PROBABILITY_BINS),
+                bin,
+                "{probability}"
+            );
         }
         let histograms = probability_histograms(&records());
         assert_eq!(histograms.label.iter().sum::<u32>(), 4);

@@ -166,37 +166,47 @@ fn depth(block: &Block) -> Option<[usize; 2]> {
     depths.last().copied().flatten()
 }
 
-/// Multiply-adds of the weighted operators for one image; saturates.
-fn multiply_adds(graph: &Graph) -> u64 {
+/// Multiply-adds of one node for the whole batch; 0 for anything but convolutions and products.
+#[must_use]
+pub fn node_multiply_adds(graph: &Graph, node: &Node) -> u64 {
     let shape = |value: Option<&ValueId>| -> &[usize] {
         let value = value.and_then(|value| graph.values.get(value.index()));
         value.map_or(&[], |value| value.shape.as_slice())
     };
-    let batch = shape(Some(&graph.input)).first().copied().unwrap_or(1);
     let product = |extents: &[usize]| {
         let extents = extents.iter().map(|&extent| extent as u64);
         extents.fold(1_u64, u64::saturating_mul)
     };
-    let of_node = |node: &Node| {
-        let (a, b) = (shape(node.inputs.first()), shape(node.inputs.get(1)));
-        let result = product(shape(node.outputs.first()));
-        let per_element = match &node.op {
-            Op::Conv(_) => product(b.get(1..).unwrap_or_default()),
-            // Every input element is spread over `[Cout / groups, Kh, Kw]`.
-            Op::ConvTranspose(_) => {
-                return product(a).saturating_mul(product(b.get(1..).unwrap_or_default()));
-            }
-            Op::Gemm { trans_a, .. } => {
-                let inner = a.get(usize::from(!trans_a));
-                inner.map_or(0, |&inner| inner as u64)
-            }
-            Op::MatMul => a.last().map_or(0, |&inner| inner as u64),
-            _ => 0,
-        };
-        result.saturating_mul(per_element)
+    let (a, b) = (shape(node.inputs.first()), shape(node.inputs.get(1)));
+    let result = product(shape(node.outputs.first()));
+    let per_element = match &node.op {
+        Op::Conv(_) => product(b.get(1..).unwrap_or_default()),
+        // Every input element is spread over `[Cout / groups, Kh, Kw]`.
+        Op::ConvTranspose(_) => {
+            return product(a).saturating_mul(product(b.get(1..).unwrap_or_default()));
+        }
+        Op::Gemm { trans_a, .. } => {
+            let inner = a.get(usize::from(!trans_a));
+            inner.map_or(0, |&inner| inner as u64)
+        }
+        Op::MatMul => a.last().map_or(0, |&inner| inner as u64),
+        _ => 0,
     };
-    let total = graph.nodes.iter().map(of_node);
-    total.fold(0_u64, u64::saturating_add) / batch.max(1) as u64
+    result.saturating_mul(per_element)
+}
+
+/// Multiply-adds of the weighted operators for one image; saturates.
+fn multiply_adds(graph: &Graph) -> u64 {
+    let batch = graph
+        .values
+        .get(graph.input.index())
+        .and_then(|input| input.shape.first())
+        .map_or(1, |&batch| batch as u64);
+    let nodes = graph.nodes.iter();
+    let total = nodes.fold(0_u64, |sum, node| {
+        sum.saturating_add(node_multiply_adds(graph, node))
+    });
+    total / batch.max(1)
 }
 
 /// `1234567` as `1.23 M`.

@@ -12,7 +12,10 @@
 //! Tensors are `f32`. In the IR every shape is in ONNX order (`[N, C, H, W]` for images); the
 //! executor may store them otherwise.
 
+pub mod backend;
 pub mod exec;
+pub mod flow;
+pub mod grad;
 pub mod graph;
 pub mod inspect;
 mod kernels;
@@ -20,3 +23,5 @@ pub mod layers;
 pub mod onnx;
 pub mod reference;
 pub mod spatial;
+#[cfg(test)]
+mod testing;

@@ -9,8 +9,9 @@
 
 mod common;
 
-use common::samples::{Recording, compare, generate_weights, uniform};
+use common::samples::{Recording, compare, load_light, uniform};
 use common::{Archive, Observe, built_in};
+use std::collections::BTreeMap;
 use std::path::Path;
 use summit_nn::onnx::{LoadOptions, Model, load};
 
@@ -59,10 +60,6 @@ fn check(name: &str, model: &Model, recording: &Recording, input: &summit_nn::gr
 fn light_networks_agree_with_another_runtime() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/light");
     let mut archive = Archive::open(&folder.join("references.npz"));
-    let options = LoadOptions {
-        max_folded_bytes: 2 << 30,
-        ..LoadOptions::default()
-    };
     for name in [
         "bvlc_alexnet",
         "densenet121",
@@ -74,8 +71,8 @@ fn light_networks_agree_with_another_runtime() {
         "vgg19",
         "zfnet512",
     ] {
-        let mut model = load(&folder.join(name).with_extension("onnx"), &options).unwrap();
-        generate_weights(&mut model, 1);
+        let path = folder.join(name).with_extension("onnx");
+        let model = load_light(&path, 1, &BTreeMap::new());
         let shape = model.graph.values[model.graph.input.index()].shape.clone();
         let input = uniform(1, "image", &shape, -1.0, 1.0);
         check(name, &model, &Recording::read(&mut archive, name), &input);

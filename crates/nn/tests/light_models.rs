@@ -6,9 +6,10 @@
 mod common;
 
 use common::Archive;
-use common::samples::{Recording, compare, generate_weights, uniform};
+use common::samples::{Recording, compare, load_light, uniform};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use summit_nn::onnx::{LoadError, LoadOptions, Model, load};
+use summit_nn::onnx::{LoadError, LoadOptions, load};
 
 /// Seed of `make_light_models.py`.
 const SEED: u64 = 1;
@@ -20,24 +21,11 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/light")
 }
 
-fn options() -> LoadOptions {
-    // The weights are ConstantOfShape nodes, which the default limit takes for an attack.
-    LoadOptions {
-        max_folded_bytes: 2 << 30,
-        ..LoadOptions::default()
-    }
-}
-
-fn light_model(name: &str) -> Model {
-    let mut model = load(&folder().join(name).with_extension("onnx"), &options()).unwrap();
-    generate_weights(&mut model, SEED);
-    model
-}
-
 fn check(name: &str) {
     let mut archive = Archive::open(&folder().join("references.npz"));
     let recording = Recording::read(&mut archive, name);
-    let model = light_model(name);
+    let path = folder().join(name).with_extension("onnx");
+    let model = load_light(&path, SEED, &BTreeMap::new());
     let shape = &model.graph.values[model.graph.input.index()].shape;
     let input = uniform(SEED, "image", shape, -1.0, 1.0);
     let agreement = compare(&model, &input, &recording, &common::naive);

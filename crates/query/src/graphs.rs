@@ -133,16 +133,19 @@ impl Questions {
             .unwrap_or_default()
     }
 
+    /// Whether the run counted neuron influence, without which there are no graphs.
+    #[must_use]
+    pub fn has_influence(&self) -> bool {
+        let influence = self.run.manifest().spec.parameters.get("influence");
+        influence.is_some_and(|measure| !measure.is_null())
+    }
+
     /// conv-max counts of a group, per convolution `[outputs, inputs]`, u32, images.
     ///
     /// # Errors
     /// As for [`Questions::graph`].
     pub fn influence(&self, group: &Group, recount: &dyn Recount) -> Result<Vec<Csr>, QueryError> {
-        let parameters = &self.run.manifest().spec.parameters;
-        if parameters
-            .get("influence")
-            .is_none_or(serde_json::Value::is_null)
-        {
+        if !self.has_influence() {
             return Err(QueryError::NoInfluence(self.run.path().to_path_buf()));
         }
         let parts = Parts::new(&group.cover(&self.records));

@@ -59,20 +59,8 @@ impl Questions {
         layers: &[LayerId],
         embedder: &dyn Embedder,
     ) -> Result<Maps, QueryError> {
-        let classes = self.run.model_info().classes;
-        let mut present = vec![false; classes as usize];
-        for record in &self.records {
-            if let Some(group) = summit_explain::group_of_image(grouping, classes, record)
-                && let Some(flag) = present.get_mut(group.0 as usize)
-            {
-                *flag = true;
-            }
-        }
-        let ids: Vec<u32> = (0..classes)
-            .zip(present)
-            .filter(|(_, has)| *has)
-            .map(|(id, _)| id)
-            .collect();
+        let sizes = self.class_sizes(grouping);
+        let ids: Vec<u32> = sizes.into_keys().map(|class| class.0).collect();
         let mut rows = Vec::with_capacity(layers.len());
         for &layer in layers {
             let counts = self.class_counts(grouping, layer)?;

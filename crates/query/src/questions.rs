@@ -1,12 +1,13 @@
 //! An open run with its predictions, and the groups of its images.
 
 use crate::QueryError;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
-use summit_explain::{Group, GroupSpec};
+use std::sync::Arc;
+use summit_explain::{Group, GroupSpec, group_of_image};
 use summit_store::{Run, StoreError};
-use summit_tables::{ClassEntry, ImageId, ImageRecord, LayerId, LayerInfo};
+use summit_tables::{ClassEntry, ClassId, Grouping, ImageId, ImageRecord, LayerId, LayerInfo};
 
 /// Longest list of images accepted, bytes.
 const LONGEST_LIST_BYTES: u64 = 256 << 20;
@@ -15,7 +16,7 @@ const LONGEST_LIST_BYTES: u64 = 256 << 20;
 #[derive(Debug)]
 pub struct Questions {
     pub(crate) run: Run,
-    pub(crate) records: Vec<ImageRecord>,
+    pub(crate) records: Arc<[ImageRecord]>,
 }
 
 impl Questions {
@@ -25,8 +26,11 @@ impl Questions {
     /// When it is no finished run, or damaged.
     pub fn open(path: &Path) -> Result<Self, QueryError> {
         let run = Run::open(path)?;
-        let records = run.images()?.collect::<Result<_, StoreError>>()?;
-        Ok(Self { run, records })
+        let records: Vec<ImageRecord> = run.images()?.collect::<Result<_, StoreError>>()?;
+        Ok(Self {
+            run,
+            records: records.into(),
+        })
     }
 
     /// The run.
@@ -37,7 +41,7 @@ impl Questions {
 
     /// The predictions table, by ascending image.
     #[must_use]
-    pub fn records(&self) -> &[ImageRecord] {
+    pub fn records(&self) -> &Arc<[ImageRecord]> {
         &self.records
     }
 
@@ -57,6 +61,21 @@ impl Questions {
         self.records
             .iter()
             .filter(|record| group.contains(record.image))
+    }
+
+    /// Images per class, classes without images left out.
+    ///
+    /// * `grouping`: by label or by prediction.
+    #[must_use]
+    pub fn class_sizes(&self, grouping: Grouping) -> BTreeMap<ClassId, u32> {
+        let classes = self.run.model_info().classes;
+        let mut sizes = BTreeMap::new();
+        for record in self.records.iter() {
+            if let Some(group) = group_of_image(grouping, classes, record) {
+                *sizes.entry(ClassId(group.0)).or_default() += 1;
+            }
+        }
+        sizes
     }
 
     /// Names of the classes.
@@ -96,8 +115,16 @@ impl Questions {
     pub fn group(&self, text: &str) -> Result<Group, QueryError> {
         match GroupSpec::parse(text, self.classes())? {
             GroupSpec::List(path) => self.listed(Path::new(&path)),
-            spec => Ok(Group::new(&spec, &self.records, self.classes())?),
+            spec => self.group_of(&spec),
         }
+    }
+
+    /// A group that is no list of images.
+    ///
+    /// # Errors
+    /// When no image belongs.
+    pub fn group_of(&self, spec: &GroupSpec) -> Result<Group, QueryError> {
+        Ok(Group::new(spec, &self.records, self.classes())?)
     }
 
     /// A group asked for by somebody else: as [`Questions::group`], without reading any file.
@@ -107,7 +134,7 @@ impl Questions {
     pub fn group_without_files(&self, text: &str) -> Result<Group, QueryError> {
         match GroupSpec::parse(text, self.classes())? {
             GroupSpec::List(_) => Err(QueryError::ListNotAllowed),
-            spec => Ok(Group::new(&spec, &self.records, self.classes())?),
+            spec => self.group_of(&spec),
         }
     }
 
@@ -126,7 +153,7 @@ impl Questions {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let mut wanted: BTreeSet<&str> = lines.collect();
         let mut images = BTreeSet::new();
-        for record in &self.records {
+        for record in self.records.iter() {
             if wanted.remove(record.path.as_str()) {
                 images.insert(record.image);
             }

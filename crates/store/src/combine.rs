@@ -9,12 +9,12 @@ use crate::durable::sha256_of_text;
 use crate::error::StoreError;
 use crate::manifest::Manifest;
 use crate::reader::Run;
-use crate::spec::{ImageList, RunSpec};
+use crate::spec::{ImageList, PassedOver, RunSpec};
 use crate::table_reader::RowStream;
 use crate::tables::ImageRange;
 use crate::writer::RunWriter;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::path::Path;
 
 /// Combines runs into a new one in `out`, which must be absent or empty (or hold the interrupted
@@ -83,9 +83,16 @@ fn combined_spec(first: &Run, runs: &[Run]) -> Result<RunSpec, StoreError> {
     })?;
     let mut hashes: Vec<&str> = lists.map(|list| list.sha256.as_str()).collect();
     hashes.sort_unstable();
+    let sha256 = sha256_of_text(&hashes.join("\n"));
+    let passed_over = runs
+        .iter()
+        .flat_map(|run| run.manifest().spec.images.passed_over.iter().cloned());
+    // A set: two lists of one folder pass over the same things.
+    let passed_over: BTreeSet<PassedOver> = passed_over.collect();
     let images = ImageList {
         listed,
-        sha256: sha256_of_text(&hashes.join("\n")),
+        sha256,
+        passed_over: passed_over.into_iter().collect(),
     };
     Ok(RunSpec {
         images,

@@ -37,16 +37,31 @@ pub enum StoreError {
         /// The run folder.
         path: PathBuf,
     },
-    /// The folder holds something else.
-    #[error("the folder is not empty and holds no run: {}", path.display())]
+    /// A run is to be begun in a folder that holds something else.
+    #[error(
+        "a run needs an empty or new folder, and this one holds something else: {}",
+        path.display()
+    )]
     NotARun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A run is to be begun where a file is.
+    #[error("a run needs a folder, and this is a file: {}", path.display())]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A run is to be opened where there is none.
+    #[error("there is no run here (no manifest.json): {}", path.display())]
+    NoRun {
         /// The folder.
         path: PathBuf,
     },
     /// A run is to be continued with other inputs than it was begun with.
     #[error(
-        "the run was begun with another {field} ({found} there, {wanted} now); use another folder or \
-         the same settings: {}",
+        "the run was begun with other settings ({field} is {found} there and {wanted} now); give \
+         another folder, or the same settings to continue: {}",
         path.display()
     )]
     SpecDiffers {

@@ -37,8 +37,9 @@ impl Run {
     }
 
     fn open_unchecked(path: &Path) -> Result<Self, StoreError> {
-        if path.is_dir() && !path.join(MANIFEST_NAME).exists() {
-            return Err(StoreError::NotARun {
+        // Anything but plain absence is for `load` to report.
+        if matches!(path.join(MANIFEST_NAME).try_exists(), Ok(false)) {
+            return Err(StoreError::NoRun {
                 path: path.to_path_buf(),
             });
         }

@@ -29,6 +29,18 @@ pub struct ImageList {
     pub listed: u32,
     /// Hash of the list as its source defines it: it must change whenever an image does.
     pub sha256: String,
+    /// What the source could not list, sorted by path; it has no image ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// A file or folder among the images that could not be listed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PassedOver {
+    /// Relative to the image root, `/` separated.
+    pub path: String,
+    /// One sentence.
+    pub reason: String,
 }
 
 /// Everything the results of a run depend on.

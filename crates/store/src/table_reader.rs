@@ -20,9 +20,9 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::vec;
+use summit_tables::caught;
 
 /// Largest footer accepted: about 400,000 row groups.
 const LARGEST_FOOTER_BYTES: u32 = 256 << 20;
@@ -200,10 +200,9 @@ fn check_schema<'a>(
 
 /// Runs decoder code; its panics become errors. The decoder is dropped after one.
 fn guarded<R>(path: &Path, run: impl FnOnce() -> Result<R, String>) -> Result<R, StoreError> {
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(result) => result.map_err(|reason| StoreError::table(path, reason)),
-        Err(_) => Err(StoreError::table(path, "the decoder gave up")),
-    }
+    let outcome =
+        caught(run).unwrap_or_else(|reason| Err(format!("the decoder gave up: {reason}")));
+    outcome.map_err(|reason| StoreError::table(path, reason))
 }
 
 struct TableRows<T: Row> {

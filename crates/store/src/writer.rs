@@ -38,6 +38,11 @@ impl RunWriter {
     /// another spec (the field is named); a shard is damaged; I/O.
     pub fn create_or_resume(path: &Path, spec: RunSpec) -> Result<Self, StoreError> {
         spec.check()?;
+        if path.is_file() {
+            return Err(StoreError::NotAFolder {
+                path: path.to_path_buf(),
+            });
+        }
         fs::create_dir_all(path).context("create the folder", path)?;
         let begun = path.join(MANIFEST_NAME).exists();
         if !begun {

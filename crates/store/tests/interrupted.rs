@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::folders::SmallDisk;
 use common::{assert_same, mix, shard, spec, write_run};
 use std::env;
 use std::fs;
@@ -100,39 +101,6 @@ fn what_a_killed_process_leaves_is_removed() {
     assert_same(whole.path(), folder.path(), &[]);
 }
 
-/// A file system of a few hundred kilobytes in memory, unmounted when dropped.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount(kibibytes: u32) -> Option<Self> {
-        let folder = tempdir().ok()?;
-        let size = format!("size={kibibytes}k");
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", &size, "summit-test"])
-            .arg(folder.path());
-        let status = mount.stdout(Stdio::null()).stderr(Stdio::null()).status();
-        status
-            .is_ok_and(|status| status.success())
-            .then_some(Self(folder))
-    }
-
-    fn grow(&self, kibibytes: u32) {
-        let size = format!("remount,size={kibibytes}k");
-        let status = Command::new("mount")
-            .args(["-o", &size])
-            .arg(self.0.path())
-            .status();
-        assert!(status.unwrap().success());
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
 fn try_all(folder: &Path) -> Result<(), StoreError> {
     let mut writer = RunWriter::create_or_resume(folder, spec(LISTED))?;
     for range in writer.missing_shards(PER_SHARD) {
@@ -149,7 +117,7 @@ fn a_full_disk_loses_nothing() {
     };
     let whole = tempdir().unwrap();
     write_run(whole.path(), spec(LISTED), &|id| id, LISTED);
-    let folder = disk.0.path().join("run");
+    let folder = disk.path().join("run");
     let mut full = 0;
     let mut done_before = 0;
     for kibibytes in (120..).step_by(24) {
@@ -157,7 +125,7 @@ fn a_full_disk_loses_nothing() {
         match try_all(&folder) {
             Ok(()) => break,
             Err(StoreError::DiskFull { path, .. }) => {
-                assert!(path.starts_with(disk.0.path()), "{}", path.display());
+                assert!(path.starts_with(disk.path()), "{}", path.display());
                 full += 1;
             }
             Err(other) => panic!("{other}"),

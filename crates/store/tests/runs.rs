@@ -204,7 +204,7 @@ fn a_folder_with_something_else_is_left_alone() {
     assert_eq!(contents(folder.path()).len(), 1);
     assert!(matches!(
         Run::open(folder.path()),
-        Err(StoreError::NotARun { .. })
+        Err(StoreError::NoRun { .. })
     ));
 }
 

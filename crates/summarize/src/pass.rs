@@ -1,7 +1,7 @@
 //! What a pass looks at: the compiled network, its layers and the convolutions between them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use summit_nn::backend::Backend;
 use summit_nn::exec::{CompileError, CompileOptions, Network};
 use summit_nn::graph::{Graph, ValueId};
 use summit_nn::layers::{Blocks, LayerValue};
@@ -69,7 +69,8 @@ pub(crate) struct ConvTap {
 /// A network prepared for the pass; shared by all workers.
 #[derive(Debug)]
 pub struct Pass {
-    pub(crate) network: Arc<Network>,
+    pub(crate) backend: Box<dyn Backend>,
+    observed: Vec<ValueId>,
     pub(crate) options: PassOptions,
     pub(crate) info: ModelInfo,
     /// Layers by value.
@@ -137,12 +138,12 @@ impl Pass {
         observed.sort_unstable();
         observed.dedup();
         let compile = CompileOptions {
-            observed,
+            observed: observed.clone(),
             portable: options.portable,
-            ..CompileOptions::default()
         };
         Ok(Self {
-            network: Network::compile(graph, &compile)?,
+            backend: Box::new(Network::compile(graph, &compile)?),
+            observed,
             info: blocks.info.clone(),
             layers: layers
                 .iter()
@@ -161,9 +162,21 @@ impl Pass {
         &self.info
     }
 
-    /// The compiled network.
+    /// What it was prepared with.
     #[must_use]
-    pub fn network(&self) -> &Arc<Network> {
-        &self.network
+    pub fn options(&self) -> &PassOptions {
+        &self.options
+    }
+
+    /// The values a backend must hand to its observer.
+    #[must_use]
+    pub fn observed(&self) -> &[ValueId] {
+        &self.observed
+    }
+
+    /// Runs the network through `backend`, which observes [`Pass::observed`], instead of the built-in
+    /// executor.
+    pub fn run_on(&mut self, backend: Box<dyn Backend>) {
+        self.backend = backend;
     }
 }

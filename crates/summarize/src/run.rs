@@ -49,6 +49,9 @@ pub enum RunError<E> {
     /// The receiver of shards failed.
     #[error(transparent)]
     Shard(E),
+    /// The backend cannot run the network.
+    #[error(transparent)]
+    Backend(#[from] summit_nn::exec::RunError),
     /// A worker thread died: a defect of the program.
     #[error("a worker stopped unexpectedly; the shards committed so far are safe")]
     Worker,
@@ -76,7 +79,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// begun. Shards are handed over one at a time, so at most `threads + 2` are in memory.
 ///
 /// # Errors
-/// The first error of `commit`, after which workers stop at once.
+/// The first error of `commit`, after which workers stop at once; or that of the backend.
 pub fn run_shards<E>(
     pass: &Arc<Pass>,
     inputs: Inputs<'_>,
@@ -86,6 +89,9 @@ pub fn run_shards<E>(
     stop: &AtomicBool,
     mut commit: impl FnMut(Range<u32>, ShardTables) -> Result<(), E>,
 ) -> Result<(), RunError<E>> {
+    let runners: Vec<Worker> = (0..threads.max(1))
+        .map(|_| Worker::new(pass))
+        .collect::<Result<_, _>>()?;
     let queue = Mutex::new(Queue {
         ranges: ranges.into_iter(),
         current: None,
@@ -94,12 +100,12 @@ pub fn run_shards<E>(
     let (sender, receiver) = mpsc::sync_channel::<(Range<u32>, ShardTables)>(1);
     std::thread::scope(|scope| {
         let mut workers = Vec::new();
-        for _ in 0..threads.max(1) {
+        for worker in runners {
             let sender = sender.clone();
             let (queue, abort) = (&queue, &abort);
             workers.push(scope.spawn(move || {
                 let mut job = Job {
-                    worker: Worker::new(pass),
+                    worker,
                     inputs,
                     pixels: vec![0.0; inputs.preprocessing.output_len()],
                     progress,

@@ -3,7 +3,8 @@
 use crate::pass::Pass;
 use crate::predict::Prediction;
 use std::sync::Arc;
-use summit_nn::exec::{RunError, Session};
+use summit_nn::backend::Runner;
+use summit_nn::exec::RunError;
 use summit_nn::spatial::{ChannelMaxima, ConvMaxScratch};
 use summit_tables::{ChannelId, ClassId, top_channels_of};
 
@@ -29,25 +30,27 @@ pub struct ImageSummary {
     pub influence: Vec<Vec<u32>>,
 }
 
-/// A session with scratch; one per thread.
+/// A running network with scratch; one per thread.
 #[derive(Debug)]
 pub struct Worker {
     pass: Arc<Pass>,
-    session: Session,
+    runner: Box<dyn Runner>,
     maxima: ChannelMaxima,
     scratch: ConvMaxScratch,
 }
 
 impl Worker {
     /// A worker of a pass.
-    #[must_use]
-    pub fn new(pass: &Arc<Pass>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When the backend cannot give it memory and state of its own.
+    pub fn new(pass: &Arc<Pass>) -> Result<Self, RunError> {
+        Ok(Self {
             pass: Arc::clone(pass),
-            session: pass.network.session(),
+            runner: pass.backend.runner()?,
             maxima: ChannelMaxima::default(),
             scratch: ConvMaxScratch::default(),
-        }
+        })
     }
 
     /// Runs the network on one preprocessed image, row-major `[1, C, H, W]`.
@@ -61,13 +64,13 @@ impl Worker {
     ) -> Result<ImageSummary, RunError> {
         let Self {
             pass,
-            session,
+            runner,
             maxima,
             scratch,
         } = self;
         let mut layers = vec![LayerSummary::default(); pass.info.layers.len()];
         let mut influence = vec![Vec::new(); pass.info.convs.len()];
-        let logits = session.run(input, &mut |value, view| {
+        let logits = runner.run(input, &mut |value, view| {
             if let Some(&index) = pass.layers.get(&value)
                 && maxima.compute(&view, 0)
             {

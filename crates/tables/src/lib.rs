@@ -1,13 +1,16 @@
 //! Shared vocabulary of Summit: ids and the in-memory tables a run is made of.
 //!
 //! Place in the flow: `summarize` fills these tables, `store` writes and reads them, `explain`
-//! computes on them. No I/O, no arithmetic beyond merging. Terms are those of docs/method.md.
+//! computes on them. No I/O, no arithmetic beyond merging. Terms are those of docs/method.md. Beside
+//! them stands what every reader of outside bytes needs: [`caught()`].
 
+pub mod caught;
 pub mod ids;
 pub mod model;
 pub mod run;
 pub mod top_channels;
 
+pub use caught::{caught, one_line};
 pub use ids::{ChannelId, ClassId, ConvId, ImageId, LayerId};
 pub use model::{Block, BlockEdge, BlockStep, ChannelLink, ConvInfo, LayerInfo, ModelInfo};
 pub use run::{

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 pub fn run(args: &CheckArgs) -> Result<ExitCode> {
     let loaded = model::load_from(&args.model)?;
-    let configured = model::preprocessing(&loaded, &args.images.preprocessing)?;
+    let configured = model::preprocessing(&loaded, &args.preprocessing)?;
     let images = model::images(&loaded, &args.model.model, &args.images)?;
     if images.labels.iter().all(Option::is_none) {
         bail!(
@@ -20,7 +20,7 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
         &loaded.graph,
         &images,
         &mut candidates,
-        args.sample,
+        args.sample as usize,
         threads,
     )?;
     let seen = candidates.first().map_or(0, |first| first.images);

@@ -23,7 +23,7 @@ pub fn run(args: &ClassesArgs) -> Result<ExitCode> {
         "precision",
         "mean_probability",
     ]);
-    let all = Accuracy::of(questions.records());
+    let all = Accuracy::of(questions.records().iter());
     table.remarks.push(format!(
         "{}, {} labelled{}",
         message::images(all.images),

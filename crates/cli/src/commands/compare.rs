@@ -1,9 +1,8 @@
 //! `summit compare`: what two groups share and what tells them apart.
 
-use super::graph::{graph_choices, graph_format, render};
+use super::graph::{Pictures, graph_choices, graph_format, render};
 use crate::args::GraphFormat;
 use crate::message;
-use crate::pictures::Pictures;
 use crate::query_args::CompareArgs;
 use crate::recount::NetworkRecount;
 use anyhow::{Context, Result};

@@ -1,7 +1,6 @@
 //! `summit embed`: maps of classes, channels or images, layer by layer.
 
-use super::similar::grouping;
-use super::{layer_name, layers};
+use super::{grouping, layer_name, layers};
 use crate::message;
 use crate::query_args::{EmbedArgs, Points, TableFormat};
 use crate::table::{Entry, Table, format_of};

@@ -1,8 +1,8 @@
 //! `summit graph`: the attribution graphs of a run's groups.
 
+use super::grouping;
 use crate::args::{GraphArgs, GraphFormat};
 use crate::message;
-use crate::pictures::Pictures;
 use crate::query_args::GraphChoiceArgs;
 use crate::recount::NetworkRecount;
 use anyhow::{Context, Result, bail};
@@ -12,13 +12,20 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use summit_explain::graph::GraphNode;
-use summit_explain::render::{SvgOptions, TextOptions, Theme, render_dot, render_svg, render_text};
-use summit_explain::slice::explained_class;
+use summit_explain::render::{
+    SvgOptions, TextOptions, Theme, data_uri, render_dot, render_svg, render_text,
+};
 use summit_explain::{
     AttributionGraph, GraphParameters, Group, GroupSpec, SelectionParameters, class_key,
 };
 use summit_query::{GraphChoices, Questions};
-use summit_tables::{ClassId, ImageRecord};
+use summit_site::pictures::encode;
+use summit_site::{Crops, SiteError};
+use summit_store::Source;
+use summit_tables::ClassId;
+
+/// Side of a node's picture, pixels.
+const PICTURE_SIDE: u32 = 96;
 
 pub fn run(args: &GraphArgs) -> Result<ExitCode> {
     let questions = Questions::open(&args.run)?;
@@ -30,6 +37,12 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
         .flatten();
     let many = args.all || wanted.len() > 1;
     if let (true, Some(folder)) = (many, &args.out) {
+        if folder.is_file() {
+            bail!(
+                "--out: for several groups a folder is needed, and this is a file: {}",
+                folder.display()
+            );
+        }
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
     }
@@ -94,11 +107,11 @@ fn wanted(args: &GraphArgs, questions: &Questions) -> Result<Vec<(String, Group)
         }
     };
     if args.all {
-        return all_classes(questions, args.by_prediction)
-            .into_iter()
+        let sizes = questions.class_sizes(grouping(args.by_prediction));
+        return sizes
+            .into_keys()
             .map(|class| {
-                let spec = of_class(class);
-                let group = Group::new(&spec, questions.records(), questions.classes())?;
+                let group = questions.group_of(&of_class(class))?;
                 Ok((class_stem(questions, class), group))
             })
             .collect();
@@ -115,31 +128,13 @@ fn wanted(args: &GraphArgs, questions: &Questions) -> Result<Vec<(String, Group)
             };
             let group = match spec {
                 GroupSpec::Label(class) if !text.starts_with("label:") => {
-                    Group::new(&of_class(class), questions.records(), questions.classes())?
+                    questions.group_of(&of_class(class))?
                 }
                 _ => questions.group(text)?,
             };
             Ok((stem, group))
         })
         .collect()
-}
-
-/// Classes with images, ascending.
-pub fn all_classes(questions: &Questions, by_prediction: bool) -> Vec<ClassId> {
-    let class = |record: &ImageRecord| {
-        if by_prediction {
-            record.prediction()
-        } else {
-            explained_class(record)
-        }
-    };
-    let present: BTreeMap<ClassId, ()> = questions
-        .records()
-        .iter()
-        .filter_map(class)
-        .map(|class| (class, ()))
-        .collect();
-    present.into_keys().collect()
 }
 
 fn class_stem(questions: &Questions, class: ClassId) -> String {
@@ -215,4 +210,74 @@ pub fn render(
             )
         }
     })
+}
+
+/// Crops of the images that excite a channel most.
+pub struct Pictures<'a> {
+    questions: &'a Questions,
+    crops: Crops,
+}
+
+impl<'a> Pictures<'a> {
+    /// `None`, with a warning, where the images are not to be found.
+    ///
+    /// * `images`: their folder, if it moved since the run.
+    pub fn new(questions: &'a Questions, images: Option<&Path>) -> Result<Option<Self>> {
+        let remembered = || Source::of(questions.run().path()).images;
+        let Some(root) = images.map(Path::to_path_buf).or_else(remembered) else {
+            message::warning(
+                "the run does not say where its images are; drawing without pictures (see --images)",
+            );
+            return Ok(None);
+        };
+        match Crops::open(questions, root) {
+            Ok(crops) => Ok(Some(Self { questions, crops })),
+            Err(problem @ SiteError::Picture { .. }) => {
+                message::warning(&format!(
+                    "{problem}; drawing without pictures (see --images)"
+                ));
+                Ok(None)
+            }
+            Err(problem) => Err(problem.into()),
+        }
+    }
+
+    /// One picture per node, `(layer, channel)` to a data address. Missing images leave gaps.
+    fn of_nodes(&self, graph: &AttributionGraph) -> BTreeMap<(u32, u32), String> {
+        let mut found = BTreeMap::new();
+        let mut missing = 0;
+        for layer in self.questions.layers() {
+            let wanted: Vec<u32> = graph
+                .nodes
+                .iter()
+                .filter(|node| node.layer == layer.id.0)
+                .map(|node| node.channel.0)
+                .collect();
+            let Ok(examples) = self.questions.run().examples(layer.id) else {
+                continue;
+            };
+            for example in examples.flatten().filter(|example| example.rank == 0) {
+                if !wanted.contains(&example.channel.0) {
+                    continue;
+                }
+                let picture = self
+                    .crops
+                    .example(layer, &example, PICTURE_SIDE)
+                    .and_then(|crop| encode(&crop));
+                match picture {
+                    Ok(jpeg) => {
+                        let address = data_uri("image/jpeg", &jpeg);
+                        found.insert((layer.id.0, example.channel.0), address);
+                    }
+                    Err(_) => missing += 1,
+                }
+            }
+        }
+        if missing > 0 {
+            message::warning(&format!(
+                "{missing} pictures are missing: their images cannot be read"
+            ));
+        }
+        found
+    }
 }

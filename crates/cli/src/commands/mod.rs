@@ -5,17 +5,19 @@ pub mod check;
 pub mod classes;
 pub mod compare;
 pub mod embed;
+pub mod export;
 pub mod graph;
 pub mod inspect;
 pub mod merge;
 pub mod paths;
 pub mod predictions;
 pub mod run;
+pub mod serve;
 pub mod similar;
 
 use anyhow::Result;
 use summit_query::Questions;
-use summit_tables::LayerId;
+use summit_tables::{Grouping, LayerId};
 
 /// The layers named, ascending; all where none is.
 fn layers(questions: &Questions, names: &[String]) -> Result<Vec<LayerId>> {
@@ -35,6 +37,15 @@ fn layer_name(questions: &Questions, layer: LayerId) -> String {
         .layers()
         .get(layer.index())
         .map_or_else(String::new, |info| info.name.clone())
+}
+
+/// Which groups the classes stand for.
+fn grouping(by_prediction: bool) -> Grouping {
+    if by_prediction {
+        Grouping::Prediction
+    } else {
+        Grouping::Label
+    }
 }
 
 /// Worker threads by default.

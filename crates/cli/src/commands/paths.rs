@@ -1,6 +1,6 @@
 //! `summit paths`: paths through a channel, and paths that many classes' graphs share.
 
-use super::graph::{all_classes, graph_choices};
+use super::graph::graph_choices;
 use super::layer_name;
 use crate::query_args::PathsArgs;
 use crate::recount::NetworkRecount;
@@ -8,9 +8,9 @@ use crate::table::{Entry, Table};
 use anyhow::{Context, Result};
 use std::process::ExitCode;
 use summit_explain::paths::{PathNode, frequent_paths, paths_through};
-use summit_explain::{AttributionGraph, Group, GroupSpec, class_name};
+use summit_explain::{AttributionGraph, GroupSpec, class_name};
 use summit_query::Questions;
-use summit_tables::{ChannelId, ClassId, LayerId};
+use summit_tables::{ChannelId, ClassId, Grouping, LayerId};
 
 /// Paths of one length considered.
 const MOST_PATHS: usize = 200_000;
@@ -76,14 +76,15 @@ fn through_channel(
 }
 
 fn frequent(questions: &Questions, args: &PathsArgs, support: u32, limit: usize) -> Result<Table> {
-    let classes = all_classes(questions, false);
+    let sizes = questions.class_sizes(Grouping::Label);
+    let classes: Vec<ClassId> = sizes.into_keys().collect();
     let recount = NetworkRecount::new(questions, &args.recount);
     let choices = graph_choices(&args.choices);
     let graphs: Vec<AttributionGraph> = classes
         .iter()
         .map(|&class| {
             let spec = GroupSpec::Label(class);
-            let group = Group::new(&spec, questions.records(), questions.classes())?;
+            let group = questions.group_of(&spec)?;
             Ok(questions.graph(&group, &choices, &recount)?.graph)
         })
         .collect::<Result<_>>()?;

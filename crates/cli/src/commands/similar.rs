@@ -1,6 +1,6 @@
 //! `summit similar`: the classes most like a group, layer by layer.
 
-use super::layer_name;
+use super::{grouping, layer_name};
 use crate::message;
 use crate::query_args::SimilarArgs;
 use crate::table::{Entry, Table};
@@ -8,7 +8,7 @@ use anyhow::Result;
 use std::process::ExitCode;
 use summit_explain::class_name;
 use summit_query::Questions;
-use summit_tables::{ClassId, Grouping};
+use summit_tables::ClassId;
 
 pub fn run(args: &SimilarArgs) -> Result<ExitCode> {
     let questions = Questions::open(&args.run)?;
@@ -48,13 +48,4 @@ pub fn run(args: &SimilarArgs) -> Result<ExitCode> {
     }
     table.write(&args.table)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Which groups the classes stand for.
-pub fn grouping(by_prediction: bool) -> Grouping {
-    if by_prediction {
-        Grouping::Prediction
-    } else {
-        Grouping::Label
-    }
 }

@@ -24,6 +24,7 @@ pub const GRAPH_SCHEMA_VERSION: u32 = 1;
 
 /// What the weights of a graph's edges and the scores of its nodes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum Measure {
     /// Counts of the strongest inputs, scored by PageRank (docs/method.md section 3.1).
@@ -58,6 +59,7 @@ pub struct GraphParameters {
 
 /// The group a graph explains.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct GraphGroup {
     /// Name for people: a class, a confusion cell, a list.
     pub name: String,
@@ -67,32 +69,43 @@ pub struct GraphGroup {
 
 /// The parameters as recorded in the graph.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct RecordedParameters {
     /// The rule that made the activation counts.
+    #[cfg_attr(
+        feature = "typescript",
+        ts(type = "{ mass: number } | { \"top-k\": number }")
+    )]
     pub top_rule: TopRule,
     /// Share of a layer's score at which selection started.
     pub start_threshold: f64,
     /// Added in a round of relaxation; absent where there is none (`flow`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub relaxation_step: Option<f64>,
     /// Rounds of relaxation done.
     pub relaxation_rounds: u32,
     /// PageRank's damping; absent for `flow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub damping: Option<f64>,
     /// PageRank's rounds; absent for `flow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub pagerank_rounds: Option<u32>,
     /// Whether PageRank met its tolerance; absent for `flow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub pagerank_converged: Option<bool>,
     /// The restart was weighted by how specific channels are to groups.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "typescript", ts(optional, as = "Option<bool>"))]
     pub class_contrast: bool,
 }
 
 /// One layer, input side first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct GraphLayer {
     /// Tensor name.
     pub name: String,
@@ -104,18 +117,22 @@ pub struct GraphLayer {
 
 /// A kept channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct GraphNode {
     /// Index into [`AttributionGraph::layers`].
     pub layer: u32,
     /// Channel of that layer.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub channel: ChannelId,
     /// Images of the group in which it is a top channel (A).
     pub count: u32,
     /// PageRank in `[0, 1]`; absent for `flow`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub pagerank: Option<f64>,
     /// Mean of R over the images of the influence sample, in logits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub score: Option<Estimate>,
     /// Drawn edges from the layer below.
     pub in_edges: u32,
@@ -123,12 +140,15 @@ pub struct GraphNode {
     pub out_edges: u32,
     /// Not selected by score; here because no selected channel influences the class logit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "typescript", ts(optional, as = "Option<bool>"))]
     pub added_for_logit: bool,
     /// In a joint graph: whose node it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub side: Option<Side>,
     /// In a joint graph: the node's figures in the second group; those above are the first's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub second: Option<SecondNode>,
     /// Horizontal position, at least 0; neighbours in a row are at least 1 apart.
     pub x: f64,
@@ -136,6 +156,7 @@ pub struct GraphNode {
 
 /// Whose a node or an edge of a joint graph is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum Side {
     /// Both groups' graphs have it.
@@ -148,16 +169,19 @@ pub enum Side {
 
 /// A node of a joint graph in the second group.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct SecondNode {
     /// Images of the second group in which it is a top channel.
     pub count: u32,
     /// PageRank in the second group's graph; absent where that has no such node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub pagerank: Option<f64>,
 }
 
 /// What is known of an edge's sign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum EdgeKind {
     /// conv-max counts have no sign.
@@ -171,6 +195,7 @@ pub enum EdgeKind {
 
 /// An edge to the next layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct GraphEdge {
     /// Index into [`AttributionGraph::nodes`], in the lower layer.
     pub from: u32,
@@ -178,28 +203,35 @@ pub struct GraphEdge {
     pub to: u32,
     /// Bridged conv-max weight, images; absent where it was not computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub influence: Option<u32>,
     /// Mean of E over the images of the influence sample, in logits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub effect: Option<Estimate>,
     /// Images of the influence sample in which `from` is among the 5 largest |E| of `to`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub top_images: Option<u32>,
     /// Sign.
     pub kind: EdgeKind,
     /// In a joint graph: whose edge it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub side: Option<Side>,
     /// In a joint graph: bridged weight in the second group, images of it; `influence` is the
     /// first's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub second_influence: Option<u32>,
 }
 
 /// An output class the graph reaches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct GraphClass {
     /// The class.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
     pub class: ClassId,
     /// Its name.
     pub name: String,
@@ -213,6 +245,7 @@ pub type LogitEdge = GraphEdge;
 
 /// The attribution graph of one group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct AttributionGraph {
     /// [`GRAPH_SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -220,6 +253,7 @@ pub struct AttributionGraph {
     pub group: GraphGroup,
     /// Of a joint graph: the second group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub second_group: Option<GraphGroup>,
     /// What weights and scores are.
     pub measure: Measure,
@@ -234,6 +268,7 @@ pub struct AttributionGraph {
     /// Output classes: the top row.
     pub classes: Vec<GraphClass>,
     /// Edges into the classes, by (to, from); `to` is an index into `classes`.
+    #[cfg_attr(feature = "typescript", ts(type = "GraphEdge[]"))]
     pub logit_edges: Vec<LogitEdge>,
 }
 

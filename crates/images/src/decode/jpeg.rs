@@ -15,6 +15,7 @@ use super::orientation::Orientation;
 use super::{DecodeError, DecodeLimits, DecodedImage, ImageFormat};
 use std::borrow::Cow;
 use std::ops::Range;
+use summit_tables::one_line;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
@@ -79,15 +80,9 @@ pub(super) fn decode(
 }
 
 fn broken(reason: &str) -> DecodeError {
-    // The decoder quotes bytes of the file in places; keep the skip report short.
-    let line: String = reason
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(200)
-        .collect();
     DecodeError::Broken {
         format: ImageFormat::Jpeg,
-        reason: line.trim().to_owned(),
+        reason: one_line(reason),
     }
 }
 

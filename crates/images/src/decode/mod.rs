@@ -18,7 +18,7 @@ mod raster;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use summit_tables::caught;
 
 /// An upright RGB image.
 #[derive(Clone, PartialEq, Eq)]
@@ -217,10 +217,12 @@ pub enum DecodeError {
         reason: String,
     },
     /// The decoder panicked, a defect of the decoder that hostile bytes can reach.
-    #[error("the {format} decoder failed on the file")]
+    #[error("the {format} decoder failed on the file: {reason}")]
     DecoderPanicked {
         /// Its format.
         format: ImageFormat,
+        /// The panic's message.
+        reason: String,
     },
 }
 
@@ -238,16 +240,13 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<DecodedImage, Decod
         });
     };
     // The last resort: the decoders are fuzzed by their authors and not known to panic, but one
-    // image must not end a run of a million. Nothing is shared with the closure, so nothing can be
-    // left half-changed. A binary built with panic = "abort" goes without this net.
-    let outcome = catch_unwind(AssertUnwindSafe(|| match format {
+    // image must not end a run of a million.
+    let outcome = caught(|| match format {
         ImageFormat::Jpeg => jpeg::decode(bytes, limits),
         _ => raster::decode(bytes, format, limits),
-    }));
-    let (image, orientation) = match outcome {
-        Ok(decoded) => decoded?,
-        Err(_) => return Err(DecodeError::DecoderPanicked { format }),
-    };
+    });
+    let (image, orientation) =
+        outcome.map_err(|reason| DecodeError::DecoderPanicked { format, reason })??;
     Ok(orientation.apply(image))
 }
 

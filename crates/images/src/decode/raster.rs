@@ -8,6 +8,7 @@ use super::orientation::Orientation;
 use super::{DecodeError, DecodeLimits, DecodedImage, ImageFormat};
 use image::{ColorType, ImageDecoder, ImageError, ImageReader, Limits};
 use std::io::Cursor;
+use summit_tables::one_line;
 
 /// Decodes one of the formats of this module; the picture is not yet turned upright.
 pub(super) fn decode(
@@ -94,10 +95,6 @@ fn explain(format: ImageFormat, error: &ImageError) -> DecodeError {
     }
     DecodeError::Broken {
         format,
-        reason: text
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(200)
-            .collect(),
+        reason: one_line(&text),
     }
 }

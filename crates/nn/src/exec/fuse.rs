@@ -1,6 +1,6 @@
 //! Groups nodes that run as one step: a convolution with what follows it element by element.
 
-use crate::graph::ir::{Binary, Graph, NodeId, Op, Unary, ValueId};
+use crate::graph::ir::{Adjoint, Binary, Graph, NodeId, Op, Unary, ValueId};
 
 /// Nodes that become one step, run at the position of the last one.
 #[derive(Clone, Debug)]
@@ -11,12 +11,22 @@ pub(crate) struct Group {
     pub(crate) normalization: Option<NodeId>,
     /// Added before clamping (the skip of a residual block).
     pub(crate) residual: Option<ValueId>,
+    /// The result is 0 where this value is not positive (the gradient of a Relu).
+    pub(crate) gate: Option<ValueId>,
     /// Bounds of a Relu or Clip; infinite for none.
     pub(crate) clamp: [f32; 2],
     /// Last value of the chain, the only one that is stored.
     pub(crate) output: ValueId,
     /// All nodes, in order.
     pub(crate) nodes: Vec<NodeId>,
+}
+
+impl Group {
+    /// Whether one of its nodes reads `value`.
+    pub(crate) fn reads(&self, graph: &Graph, value: ValueId) -> bool {
+        let mut nodes = self.nodes.iter().map(|node| &graph.nodes[node.index()]);
+        nodes.any(|node| node.inputs.contains(&value))
+    }
 }
 
 /// How often each value is read, the graph's output and observed values counting as one more.
@@ -35,10 +45,9 @@ pub(crate) fn readers(graph: &Graph, observed: &[ValueId]) -> Vec<u32> {
 
 /// Partitions the nodes of a graph into groups, in an order that respects every dependency.
 ///
-/// A value is fused away only if it has exactly one reader and is not observed. With
-/// `keep_clips`, Clip stays a step of its own: its derivative at a bound is 1, which the clamped
-/// value alone cannot tell.
-pub(crate) fn groups(graph: &Graph, observed: &[ValueId], keep_clips: bool) -> Vec<Group> {
+/// A value is fused away only if it has exactly one reader and is not observed. (The gradient of a
+/// Clip reads the Clip's input, which therefore is stored.)
+pub(crate) fn groups(graph: &Graph, observed: &[ValueId]) -> Vec<Group> {
     let readers = readers(graph, observed);
     let mut consumer: Vec<Option<NodeId>> = vec![None; graph.values.len()];
     for (index, node) in graph.nodes.iter().enumerate() {
@@ -59,15 +68,18 @@ pub(crate) fn groups(graph: &Graph, observed: &[ValueId], keep_clips: bool) -> V
             main,
             normalization: None,
             residual: None,
+            gate: None,
             clamp: [f32::NEG_INFINITY, f32::INFINITY],
             output: node.outputs.first().copied().unwrap_or(graph.output),
             nodes: vec![main],
         };
-        let is_convolution = matches!(node.op, Op::Conv(_)) && is_constant(node.inputs[1]);
+        let is_convolution =
+            matches!(node.op, Op::Conv(_) | Op::ConvTranspose(_)) && is_constant(node.inputs[1]);
         let is_product = matches!(node.op, Op::Gemm { .. } | Op::MatMul)
             && node.inputs.get(1).is_some_and(|&value| is_constant(value))
             && !is_constant(node.inputs[0]);
-        let depthwise = matches!(&node.op, Op::Conv(conv) if conv.groups > 1);
+        let depthwise =
+            matches!(&node.op, Op::Conv(conv) | Op::ConvTranspose(conv) if conv.groups > 1);
         let fusible = is_convolution || is_product;
         loop {
             if !fusible || readers[group.output.index()] != 1 {
@@ -112,14 +124,25 @@ pub(crate) fn groups(graph: &Graph, observed: &[ValueId], keep_clips: bool) -> V
                     }
                     group.residual = Some(other);
                 }
+                Op::Adjoint(Adjoint::Unary(Unary::Relu))
+                    if is_convolution
+                        && !depthwise
+                        && follower.inputs[0] == group.output
+                        && follower.inputs[1] != group.output
+                        && !is_constant(follower.inputs[1])
+                        && graph.values[follower.inputs[1].index()].shape
+                            == graph.values[group.output.index()].shape =>
+                {
+                    group.gate = Some(follower.inputs[1]);
+                }
                 Op::Unary(Unary::Relu) => group.clamp[0] = 0.0,
-                Op::Unary(Unary::Clip(low, high)) if !keep_clips => group.clamp = [*low, *high],
+                Op::Unary(Unary::Clip(low, high)) => group.clamp = [*low, *high],
                 _ => break,
             }
             taken[next.index()] = true;
             group.nodes.push(next);
             group.output = follower.outputs[0];
-            if group.clamp != [f32::NEG_INFINITY, f32::INFINITY] {
+            if group.gate.is_some() || group.clamp != [f32::NEG_INFINITY, f32::INFINITY] {
                 break;
             }
         }

@@ -63,6 +63,18 @@ impl Map {
         }
     }
 
+    /// The one image of a view, read again for each of `batch` others.
+    pub(crate) fn repeated(self, batch: usize) -> Self {
+        if self.batch == 1 && batch > 1 {
+            return Self {
+                batch,
+                image: 0,
+                ..self
+            };
+        }
+        self
+    }
+
     /// Offset of pixel (n, y, x).
     pub(crate) fn at(self, n: usize, y: usize, x: usize) -> usize {
         self.offset + n * self.image + y * self.row + x * self.pixel

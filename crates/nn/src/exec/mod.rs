@@ -8,15 +8,19 @@
 //! Memory of a session: the peak of live values (a value's storage is reused after its last
 //! reader), plus scratch of one convolution.
 
+mod conv;
 pub(crate) mod fuse;
 pub(crate) mod layout;
+mod phases;
 pub(crate) mod place;
 mod plan;
 mod session;
 mod step;
 
 pub use plan::{CompileError, CompileOptions, Network};
-pub use session::{ImageView, RunError, Session, TensorView};
+pub use session::{Hooks, ImageView, ImageViewMut, RunError, Session, TensorView};
+#[cfg(feature = "ort")]
+pub(crate) use step::to_image;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,8 @@
 
 use super::fuse::{Group, readers};
 use super::layout::{BufferId, Map, Place};
-use crate::graph::ir::{Graph, Op, ValueId};
+use super::phases::phases;
+use crate::graph::ir::{Adjoint, Graph, Op, ValueId};
 
 /// Result of placing a graph's values.
 pub(crate) struct Placement {
@@ -72,7 +73,7 @@ pub(crate) fn kernel_of(graph: &Graph, weight: ValueId) -> [usize; 2] {
 /// Whether a convolution runs as Winograd: 3x3, stride 1, enough channels to pay.
 pub(crate) fn uses_winograd(graph: &Graph, group: &Group) -> bool {
     let node = &graph.nodes[group.main.index()];
-    let Op::Conv(conv) = &node.op else {
+    let (Op::Conv(conv) | Op::ConvTranspose(conv)) = &node.op else {
         return false;
     };
     let weight = &graph.values[node.inputs[1].index()].shape;
@@ -88,27 +89,25 @@ pub(crate) fn uses_winograd(graph: &Graph, group: &Group) -> bool {
 /// Halo `[top, left, bottom, right]` a group needs around its input, if it is a convolution.
 fn halo_of(graph: &Graph, group: &Group) -> Option<(ValueId, [usize; 4])> {
     let node = &graph.nodes[group.main.index()];
-    let Op::Conv(conv) = &node.op else {
-        return None;
+    let (conv, transposed) = match &node.op {
+        Op::Conv(conv) => (conv, false),
+        Op::ConvTranspose(conv) => (conv, true),
+        _ => return None,
     };
     graph.values[node.inputs[1].index()].constant.as_ref()?;
     let [_, _, height, width] = image_shape(graph, node.inputs[0])?;
     let [_, _, out_height, out_width] = image_shape(graph, node.outputs[0])?;
-    let [kernel_y, kernel_x] = kernel_of(graph, node.inputs[1]);
-    let after = |extent: usize, out: usize, axis: usize, kernel: usize| {
-        let out = if uses_winograd(graph, group) {
-            out.next_multiple_of(2)
-        } else {
-            out
-        };
-        let reach = out.saturating_sub(1) * conv.strides[axis]
-            + kernel.saturating_sub(1) * conv.dilations[axis]
-            + 1;
-        reach.saturating_sub(conv.pads[axis] + extent)
-    };
-    let bottom = after(height, out_height, 0, kernel_y);
-    let right = after(width, out_width, 1, kernel_x);
-    Some((node.inputs[0], [conv.pads[0], conv.pads[1], bottom, right]))
+    let kernel = kernel_of(graph, node.inputs[1]);
+    let tile = if uses_winograd(graph, group) { 2 } else { 1 };
+    let mut halo = [0; 4];
+    for phase in phases(conv, transposed, kernel, [out_height, out_width]) {
+        for (axis, extent) in [height, width].into_iter().enumerate() {
+            let [before, after] = phase.axes[axis].reach(extent, tile);
+            halo[axis] = halo[axis].max(before);
+            halo[axis + 2] = halo[axis + 2].max(after);
+        }
+    }
+    Some((node.inputs[0], halo))
 }
 
 struct Placer<'a> {
@@ -120,14 +119,8 @@ struct Placer<'a> {
     in_place: Vec<InPlace>,
 }
 
-/// Places all values. `retain` keeps every value until the end (no memory is shared, nothing is
-/// overwritten), as differentiation needs.
-pub(crate) fn place(
-    graph: &Graph,
-    groups: &[Group],
-    observed: &[ValueId],
-    retain: bool,
-) -> Placement {
+/// Places all values.
+pub(crate) fn place(graph: &Graph, groups: &[Group], observed: &[ValueId]) -> Placement {
     let mut placer = Placer {
         graph,
         groups,
@@ -136,17 +129,23 @@ pub(crate) fn place(
         in_place: vec![InPlace::No; groups.len()],
     };
     placer.choose_formats();
-    placer.alias_concats(observed);
+    placer.alias_concats();
     placer.alias_views();
-    if !retain {
-        placer.alias_overwrites(observed);
-    }
-    placer.assign(observed, retain)
+    placer.alias_overwrites(observed);
+    placer.assign()
 }
 
 impl Placer<'_> {
     fn choose_formats(&mut self) {
         self.formats[self.graph.input.index()] = Some(Format::Image);
+        for &feed in &self.graph.feeds {
+            let is_image = self.graph.values[feed.index()].shape.len() == 4;
+            self.formats[feed.index()] = Some(if is_image {
+                Format::Image
+            } else {
+                Format::Flat
+            });
+        }
         for group in self.groups {
             let node = &self.graph.nodes[group.main.index()];
             for &output in &node.outputs {
@@ -181,7 +180,13 @@ impl Placer<'_> {
             | Op::Split { .. }
             | Op::Slice { .. }
             | Op::Softmax { .. }
-            | Op::LayerNormalization { .. } => first.unwrap_or(Format::Flat),
+            | Op::LayerNormalization { .. }
+            | Op::Adjoint(
+                Adjoint::Unary(_)
+                | Adjoint::Binary { .. }
+                | Adjoint::Softmax { .. }
+                | Adjoint::LayerNormalization { .. },
+            ) => first.unwrap_or(Format::Flat),
             Op::MatMul => Format::Flat,
             _ => Format::Image,
         }
@@ -208,7 +213,8 @@ impl Placer<'_> {
         let mut reads: Vec<ValueId> = node
             .inputs
             .iter()
-            .chain(group.residual.iter())
+            .chain(&group.residual)
+            .chain(&group.gate)
             .copied()
             .filter(|value| self.formats[value.index()].is_some())
             .collect();
@@ -249,7 +255,7 @@ impl Placer<'_> {
     }
 
     /// Lets the parts of a channel concatenation be computed in place.
-    fn alias_concats(&mut self, observed: &[ValueId]) {
+    fn alias_concats(&mut self) {
         for index in (0..self.groups.len()).rev() {
             let group = &self.groups[index];
             let node = &self.graph.nodes[group.main.index()];
@@ -272,7 +278,6 @@ impl Placer<'_> {
                 channel += extent;
             }
         }
-        let _ = observed;
     }
 
     /// The value comes out of a Split or Slice of channels, which may become views.
@@ -339,13 +344,14 @@ impl Placer<'_> {
         for index in 0..self.groups.len() {
             let group = &self.groups[index];
             let node = &self.graph.nodes[group.main.index()];
-            if !matches!(node.op, Op::Unary(_)) {
+            if !matches!(node.op, Op::Unary(_) | Op::Adjoint(Adjoint::Unary(_))) {
                 continue;
             }
             let source = node.inputs[0];
             let free = self.formats[source.index()] == Some(Format::Image)
                 && readers[source.index()] == 1
                 && source != self.graph.input
+                && !self.graph.feeds.contains(&source)
                 && self.parents[source.index()].is_none()
                 && !self
                     .parents
@@ -362,7 +368,7 @@ impl Placer<'_> {
         }
     }
 
-    fn assign(self, observed: &[ValueId], retain: bool) -> Placement {
+    fn assign(self) -> Placement {
         let count = self.graph.values.len();
         let mut halo = vec![[0usize; 4]; count];
         for group in self.groups {
@@ -390,14 +396,6 @@ impl Placer<'_> {
             }
         }
         extend(self.graph.output, self.groups.len());
-        if retain {
-            for value in 0..count {
-                if self.formats[value].is_some() {
-                    extend(ValueId(value as u32), self.groups.len());
-                }
-            }
-        }
-        let _ = observed;
         self.build(&halo, &life)
     }
 
@@ -464,6 +462,7 @@ impl Placer<'_> {
         for (index, &(value, _)) in buffers.iter().enumerate() {
             if halos[index].is_some()
                 && value != self.root(self.graph.input)
+                && !self.graph.feeds.contains(&value)
                 && let Some([from, _]) = life[value.index()]
             {
                 clear[from].push(BufferId(index as u32));

@@ -3,18 +3,14 @@
 use super::fuse::{Group, groups};
 use super::layout::{BufferId, Map, Place};
 use super::place::{
-    Halo, InPlace, Placement, image_shape, is_channels_first, is_channels_last, kernel_of, place,
-    uses_winograd,
+    Halo, InPlace, Placement, image_shape, is_channels_first, is_channels_last, place,
 };
 use super::session::Session;
-use super::step::{Operand, Product, Step, StepKind};
-use crate::graph::ir::{Conv, Graph, Node, Op, ValueId};
-use crate::kernels::depthwise::DepthwiseWeights;
+use super::step::{Operand, Step, StepKind};
+use crate::graph::ir::{Adjoint, Graph, Node, NodeId, Op, Reduce, ValueId};
 use crate::kernels::elementwise::Lrn;
-use crate::kernels::matrix::{PackedWeights, Segment};
 use crate::kernels::pool::Kind;
 use crate::kernels::simd::Isa;
-use crate::kernels::winograd::WinogradWeights;
 use std::sync::Arc;
 
 /// Why a graph cannot be compiled.
@@ -40,8 +36,6 @@ pub struct CompileOptions {
     pub observed: Vec<ValueId>,
     /// Use plain Rust kernels whatever the processor offers.
     pub portable: bool,
-    /// Keep every stored value until the end of a run, as differentiation needs.
-    pub retain: bool,
 }
 
 /// A compiled network: immutable, shared by the sessions of all workers.
@@ -84,25 +78,29 @@ impl Network {
         } else {
             Isa::detect_once()
         };
-        let groups = groups(graph, &options.observed, options.retain);
-        let placement = place(graph, &groups, &options.observed, options.retain);
+        let groups = groups(graph, &options.observed);
+        let placement = place(graph, &groups, &options.observed);
         let planner = Planner {
             graph,
             placement: &placement,
             isa,
         };
         let mut scratch = 0;
+        let mut unfed = graph.feeds.clone();
         let mut steps = Vec::with_capacity(groups.len());
         for (index, group) in groups.iter().enumerate() {
             let kind = planner.kind(group, placement.in_place[index]);
-            if let StepKind::Winograd { weights, .. } = &kind {
-                scratch = scratch.max(weights.scratch());
-            }
+            scratch = scratch.max(kind.scratch());
             let mut outputs = graph.nodes[group.main.index()].outputs.clone();
             if let Some(first) = outputs.first_mut() {
                 *first = group.output;
             }
+            let (feeds, later) = unfed
+                .into_iter()
+                .partition(|&feed| group.reads(graph, feed));
+            unfed = later;
             steps.push(Step {
+                feeds,
                 nodes: group.nodes.clone(),
                 kind,
                 clear: placement.clear[index].clone(),
@@ -151,6 +149,13 @@ impl Network {
         (self.slot_elements.iter().sum::<usize>() + self.scratch) * size_of::<f32>()
     }
 
+    /// The steps in the order they run: how each one is computed, and the nodes it stands for.
+    pub fn steps(&self) -> impl Iterator<Item = (&'static str, &[NodeId])> {
+        self.steps
+            .iter()
+            .map(|step| (step.kind.name(), step.nodes.as_slice()))
+    }
+
     /// Steps that run through the naive executor because no kernel exists for them: node names.
     #[must_use]
     pub fn slow_nodes(&self) -> Vec<&str> {
@@ -167,35 +172,35 @@ impl Network {
     }
 }
 
-struct Planner<'a> {
-    graph: &'a Graph,
+pub(super) struct Planner<'a> {
+    pub(super) graph: &'a Graph,
     placement: &'a Placement,
-    isa: Isa,
+    pub(super) isa: Isa,
 }
 
 impl Planner<'_> {
-    fn constant(&self, value: ValueId) -> Option<&[f32]> {
+    pub(super) fn constant(&self, value: ValueId) -> Option<&[f32]> {
         self.graph.values[value.index()]
             .constant
             .as_ref()
             .map(|tensor| &*tensor.data)
     }
 
-    fn image(&self, value: ValueId) -> Option<(BufferId, Map)> {
+    pub(super) fn image(&self, value: ValueId) -> Option<(BufferId, Map)> {
         match self.placement.places[value.index()] {
             Some(Place::Image(buffer, map)) => Some((buffer, map)),
             _ => None,
         }
     }
 
-    fn flat(&self, value: ValueId) -> Option<(BufferId, usize)> {
+    pub(super) fn flat(&self, value: ValueId) -> Option<(BufferId, usize)> {
         match self.placement.places[value.index()] {
             Some(Place::Flat(buffer, _, len)) => Some((buffer, len)),
             _ => None,
         }
     }
 
-    fn shape(&self, value: ValueId) -> &[usize] {
+    pub(super) fn shape(&self, value: ValueId) -> &[usize] {
         &self.graph.values[value.index()].shape
     }
 
@@ -206,7 +211,8 @@ impl Planner<'_> {
             return StepKind::Nothing;
         }
         let kind = match &node.op {
-            Op::Conv(conv) => self.conv(group, node, conv),
+            Op::Conv(conv) => self.conv(group, node, conv, false),
+            Op::ConvTranspose(conv) => self.conv(group, node, conv, true),
             Op::Gemm { .. } | Op::MatMul => self.product(group, node),
             Op::MaxPool(pool) => self.images(node).map(|[from, to]| StepKind::Pool {
                 kind: Kind::Max,
@@ -249,6 +255,12 @@ impl Planner<'_> {
             Op::Concat { axis: 1 } => self.concat(node),
             Op::Reshape => self.reshape(node),
             Op::Transpose { perm } => self.transpose(node, perm),
+            Op::Reduce {
+                kind: Reduce::Sum,
+                axes,
+                keep_dims: true,
+            } if axes == &[2, 3] => self.global(node, Kind::Sum),
+            Op::Adjoint(adjoint) => self.adjoint(node, adjoint),
             _ => None,
         };
         kind.unwrap_or(StepKind::Generic)
@@ -264,7 +276,7 @@ impl Planner<'_> {
     }
 
     /// Scale and shift per output channel of the normalisation after a convolution.
-    fn folded(&self, group: &Group, bias: Vec<f32>) -> Option<(Vec<f32>, Vec<f32>)> {
+    pub(super) fn folded(&self, group: &Group, bias: Vec<f32>) -> Option<(Vec<f32>, Vec<f32>)> {
         let Some(normalization) = group.normalization else {
             return Some((vec![1.0; bias.len()], bias));
         };
@@ -298,197 +310,6 @@ impl Planner<'_> {
             .map(|((&b, &m), &f)| (f64::from(b) - f64::from(m) * f64::from(f)) as f32)
             .collect();
         Some((factors, shifts))
-    }
-
-    fn conv(&self, group: &Group, node: &Node, conv: &Conv) -> Option<StepKind> {
-        let weight = self.constant(node.inputs[1])?;
-        let (from_buffer, from) = self.image(node.inputs[0])?;
-        let to = self.image(group.output)?;
-        let residual = match group.residual {
-            Some(value) => Some(self.image(value)?),
-            None => None,
-        };
-        let outputs = self.shape(node.inputs[1])[0];
-        let bias = match node.inputs.get(2) {
-            Some(&value) => self.constant(value)?.to_vec(),
-            None => vec![0.0; outputs],
-        };
-        let (scale, bias) = self.folded(group, bias)?;
-        let kernel = kernel_of(self.graph, node.inputs[1]);
-        let per_group = self.shape(node.inputs[1])[1];
-        let at = |j: usize, i: usize, ky: usize, kx: usize| {
-            weight[((j * per_group + i) * kernel[0] + ky) * kernel[1] + kx] * scale[j]
-        };
-        let pad = [conv.pads[0], conv.pads[1]];
-        let from_operand = (from_buffer, from);
-        if conv.groups > 1 && per_group == 1 && outputs == conv.groups {
-            let weights = DepthwiseWeights::new(
-                self.isa,
-                bias,
-                kernel,
-                conv.strides,
-                conv.dilations,
-                |channel, ky, kx| at(channel, 0, ky, kx),
-            );
-            return Some(StepKind::Depthwise {
-                weights,
-                pad,
-                from: from_operand,
-                to,
-                clamp: group.clamp,
-            });
-        }
-        if uses_winograd(self.graph, group) {
-            let weights = WinogradWeights::new(self.isa, from.channels, outputs, at);
-            return Some(StepKind::Winograd {
-                weights,
-                pad,
-                from: from_operand,
-                to,
-                residual,
-                bias,
-                clamp: group.clamp,
-            });
-        }
-        Some(self.dense(
-            conv,
-            kernel,
-            per_group,
-            [from_operand, to],
-            residual,
-            &bias,
-            group.clamp,
-            at,
-        ))
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one convolution")]
-    fn dense(
-        &self,
-        conv: &Conv,
-        kernel: [usize; 2],
-        per_group: usize,
-        [from, to]: [Operand; 2],
-        residual: Option<Operand>,
-        bias: &[f32],
-        clamp: [f32; 2],
-        at: impl Fn(usize, usize, usize, usize) -> f32,
-    ) -> StepKind {
-        let [kernel_y, kernel_x] = kernel;
-        let (map, out) = (from.1, to.1);
-        let shift = conv.pads[0] * map.row + conv.pads[1] * map.pixel;
-        let mut pixels = Vec::with_capacity(out.batch * out.height * out.width);
-        for n in 0..out.batch {
-            for y in 0..out.height {
-                for x in 0..out.width {
-                    let corner = map.at(n, y * conv.strides[0], x * conv.strides[1]);
-                    pixels.push((corner - shift) as u32);
-                }
-            }
-        }
-        // Neighbouring taps of a row are one run when the pixels are: one longer segment.
-        let joined = map.rows_are_contiguous() && conv.dilations[1] == 1 && conv.groups == 1;
-        let mut segments = Vec::new();
-        for ky in 0..kernel_y {
-            let row = ky * conv.dilations[0] * map.row;
-            if joined {
-                segments.push(Segment {
-                    offset: row,
-                    len: kernel_x * per_group,
-                });
-            } else {
-                segments.extend((0..kernel_x).map(|kx| Segment {
-                    offset: row + kx * conv.dilations[1] * map.pixel,
-                    len: per_group,
-                }));
-            }
-        }
-        let out_per_group = bias.len() / conv.groups;
-        let products = (0..conv.groups)
-            .map(|index| {
-                let first = index * out_per_group;
-                Product {
-                    weights: PackedWeights::new(self.isa, &segments, out_per_group, |k, j| {
-                        let (tap, i) = (k / per_group, k % per_group);
-                        at(first + j, i, tap / kernel_x, tap % kernel_x)
-                    }),
-                    bias: bias[first..first + out_per_group].to_vec(),
-                    input_shift: index * per_group,
-                    output_shift: first,
-                }
-            })
-            .collect();
-        StepKind::Matrix {
-            products,
-            from: from.0,
-            pixels,
-            to: to.0,
-            out_pixels: out.pixels(),
-            residual: residual.map(|(buffer, map)| (buffer, map.pixels())),
-            clamp,
-        }
-    }
-
-    /// Gemm and MatMul with a constant right operand on flat data.
-    fn product(&self, group: &Group, node: &Node) -> Option<StepKind> {
-        let weight = self.constant(node.inputs[1])?;
-        let [rows_k, columns_k] = *self.shape(node.inputs[1]) else {
-            return None;
-        };
-        let (from, _) = self.flat(node.inputs[0])?;
-        let (to, len) = self.flat(group.output)?;
-        let (alpha, beta, transposed) = match node.op {
-            Op::Gemm {
-                alpha,
-                beta,
-                trans_a: false,
-                trans_b,
-            } => (alpha, beta, trans_b),
-            Op::MatMul => (1.0, 1.0, false),
-            _ => return None,
-        };
-        let (depth, columns) = if transposed {
-            (columns_k, rows_k)
-        } else {
-            (rows_k, columns_k)
-        };
-        let bias = match node.inputs.get(2) {
-            Some(&value) => match self.constant(value)? {
-                [single] => vec![beta * single; columns],
-                many if many.len() == columns && self.shape(value).last() == Some(&columns) => {
-                    many.iter().map(|b| beta * b).collect()
-                }
-                _ => return None,
-            },
-            None => vec![0.0; columns],
-        };
-        let rows = len.checked_div(columns)?;
-        let segment = Segment {
-            offset: 0,
-            len: depth,
-        };
-        let weights = PackedWeights::new(self.isa, &[segment], columns, |k, j| {
-            alpha
-                * weight[if transposed {
-                    j * depth + k
-                } else {
-                    k * columns + j
-                }]
-        });
-        Some(StepKind::Matrix {
-            products: vec![Product {
-                weights,
-                bias,
-                input_shift: 0,
-                output_shift: 0,
-            }],
-            from,
-            pixels: (0..rows).map(|row| (row * depth) as u32).collect(),
-            to,
-            out_pixels: (0..rows).map(|row| (row * columns) as u32).collect(),
-            residual: None,
-            clamp: group.clamp,
-        })
     }
 
     fn normalization(&self, node: &Node, epsilon: f32) -> Option<StepKind> {
@@ -533,7 +354,11 @@ impl Planner<'_> {
                 }
                 let (buffer, map) = self.image(value)?;
                 let own = image_shape(self.graph, value)?;
-                if own == shape {
+                let map = map.repeated(shape[0]);
+                let own = [shape[0], own[1], own[2], own[3]];
+                if map.batch != shape[0] {
+                    None
+                } else if own == shape {
                     Some(Side::Image(buffer, map))
                 } else if own == [shape[0], shape[1], 1, 1] {
                     Some(Side::Gate(buffer, map))
@@ -629,5 +454,75 @@ impl Planner<'_> {
             });
         }
         None
+    }
+
+    /// Gradients with kernels of their own; the forward values they read may be one image for all.
+    fn adjoint(&self, node: &Node, adjoint: &Adjoint) -> Option<StepKind> {
+        let forward = |index: usize, batch: usize| -> Option<Operand> {
+            let (buffer, map) = self.image(*node.inputs.get(index)?)?;
+            let map = map.repeated(batch);
+            (map.batch == batch).then_some((buffer, map))
+        };
+        if let Adjoint::Unary(function) = adjoint {
+            let output = node.outputs[0];
+            if let Some(to) = self.image(output) {
+                return Some(StepKind::UnaryAdjoint {
+                    function: *function,
+                    g: self.image(node.inputs[0])?,
+                    x: forward(1, to.1.batch)?,
+                    to,
+                });
+            }
+            let (to, len) = self.flat(output)?;
+            let (x, period) = self.flat(node.inputs[1])?;
+            return Some(StepKind::UnaryAdjointFlat {
+                function: *function,
+                g: self.flat(node.inputs[0])?.0,
+                x,
+                to,
+                len,
+                period,
+            });
+        }
+        if let Adjoint::Score = adjoint {
+            let g = self.image(node.inputs[0])?;
+            return Some(StepKind::Score {
+                g,
+                x: forward(1, g.1.batch)?,
+                to: self.flat(node.outputs[0])?.0,
+            });
+        }
+        let [g, to] = self.images(node)?;
+        match adjoint {
+            Adjoint::MaxPool(window) => Some(StepKind::MaxPoolAdjoint {
+                window: window.clone(),
+                g,
+                x: forward(1, g.1.batch)?,
+                y: forward(2, g.1.batch)?,
+                to,
+            }),
+            Adjoint::AveragePool(window) => Some(StepKind::AveragePoolAdjoint {
+                window: window.clone(),
+                g,
+                to,
+            }),
+            Adjoint::Lrn {
+                size,
+                alpha,
+                beta,
+                bias,
+            } => Some(StepKind::LrnAdjoint {
+                lrn: Lrn {
+                    size: *size,
+                    alpha: *alpha,
+                    beta: *beta,
+                    bias: *bias,
+                },
+                g,
+                x: forward(1, g.1.batch)?,
+                to,
+            }),
+            _ => None,
+        }
     }
 }

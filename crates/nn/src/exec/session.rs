@@ -25,6 +25,9 @@ pub enum RunError {
         /// What it said.
         reason: String,
     },
+    /// The other runtime failed.
+    #[error("ONNX Runtime: {0}")]
+    Backend(String),
     /// The output is not finite: the network or the image is broken.
     #[error("the network's output is not a number")]
     NotFinite,
@@ -65,6 +68,33 @@ impl<'a> ImageView<'a> {
     }
 }
 
+/// A strided channels-last view `[N, C, H, W]` that can be written.
+#[derive(Debug)]
+pub struct ImageViewMut<'a> {
+    data: &'a mut [f32],
+    map: Map,
+}
+
+impl ImageViewMut<'_> {
+    /// `[N, C, H, W]`.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 4] {
+        let Map {
+            batch,
+            channels,
+            height,
+            width,
+            ..
+        } = self.map;
+        [batch, channels, height, width]
+    }
+
+    /// All channels of one position.
+    pub fn pixel(&mut self, image: usize, row: usize, column: usize) -> &mut [f32] {
+        &mut self.data[self.map.at(image, row, column)..][..self.map.channels]
+    }
+}
+
 impl TensorView<'_> {
     /// A row-major copy in ONNX order.
     #[must_use]
@@ -100,6 +130,48 @@ impl Memory<'_> {
 
     pub(crate) fn put(&mut self, buffer: BufferId, data: Vec<f32>) {
         self.slots[self.network.slot(buffer)] = data;
+    }
+
+    /// Writes an input or feed, row-major, and zeroes the border around it.
+    fn fill(&mut self, value: ValueId, input: &[f32]) {
+        match self.network.places[value.index()] {
+            Some(Place::Image(buffer, map)) => {
+                self.clear_halo(buffer);
+                let mut data = self.take(buffer);
+                to_image(input, false, &mut data, map);
+                self.put(buffer, data);
+            }
+            Some(Place::Flat(buffer, start, len)) => {
+                let mut data = self.take(buffer);
+                data[start..start + len].copy_from_slice(input);
+                self.put(buffer, data);
+            }
+            Some(Place::Constant(_)) | None => {}
+        }
+    }
+
+    /// Hands complete values to the hooks, and keeps the graph's output.
+    fn complete(&mut self, values: &[ValueId], hooks: &mut dyn Hooks, output: &mut Vec<f32>) {
+        for &value in values {
+            if !self.network.observed[value.index()] {
+                continue;
+            }
+            if let Some(Place::Image(buffer, map)) = self.network.places[value.index()] {
+                let mut data = self.take(buffer);
+                let view = ImageViewMut {
+                    data: &mut data,
+                    map,
+                };
+                hooks.edit(value, view);
+                self.put(buffer, data);
+            }
+            if let Some(view) = view(self, value) {
+                if value == self.network.graph.output {
+                    *output = view.to_vec();
+                }
+                hooks.observe(value, view);
+            }
+        }
     }
 
     /// Zeroes the border around an image.
@@ -171,6 +243,43 @@ impl Session {
         input: &[f32],
         observe: &mut dyn FnMut(ValueId, TensorView<'_>),
     ) -> Result<Vec<f32>, RunError> {
+        self.run_with(input, &mut Observer(observe))
+    }
+
+    /// [`Session::run`] for derived graphs and interventions.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_with(&mut self, input: &[f32], hooks: &mut dyn Hooks) -> Result<Vec<f32>, RunError> {
+        self.run_steps(input, hooks, &mut |_, run| run())
+    }
+
+    /// Runs as [`Session::run_with`] does and adds each step's time to `times`, one entry per
+    /// [`Network::steps`](super::Network::steps) in order, nanoseconds.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn profile(
+        &mut self,
+        input: &[f32],
+        hooks: &mut dyn Hooks,
+        times: &mut Vec<u64>,
+    ) -> Result<Vec<f32>, RunError> {
+        times.resize(self.network.steps.len(), 0);
+        self.run_steps(input, hooks, &mut |step, run| {
+            let start = std::time::Instant::now();
+            let result = run();
+            times[step] += start.elapsed().as_nanos() as u64;
+            result
+        })
+    }
+
+    fn run_steps(
+        &mut self,
+        input: &[f32],
+        hooks: &mut dyn Hooks,
+        around: &mut Around<'_>,
+    ) -> Result<Vec<f32>, RunError> {
         let network = Arc::clone(&self.network);
         let graph = &network.graph;
         let expected: usize = graph.values[graph.input.index()].shape.iter().product();
@@ -186,42 +295,65 @@ impl Session {
             scratch: &mut self.scratch,
             line: &mut self.line,
         };
-        if let Some(Place::Image(buffer, map)) = network.places[graph.input.index()] {
-            memory.clear_halo(buffer);
-            let mut data = memory.take(buffer);
-            to_image(input, false, &mut data, map);
-            memory.put(buffer, data);
-        }
-        if network.observed[graph.input.index()]
-            && let Some(view) = view(&memory, graph.input)
-        {
-            observe(graph.input, view);
-        }
+        memory.fill(graph.input, input);
         let mut output = Vec::new();
-        for step in &network.steps {
-            for &buffer in &step.clear {
-                memory.clear_halo(buffer);
+        memory.complete(&[graph.input], hooks, &mut output);
+        for (index, step) in network.steps.iter().enumerate() {
+            for &feed in &step.feeds {
+                let elements = graph.values[feed.index()].shape.iter().product();
+                let mut data = vec![0.0; elements];
+                hooks.feed(feed, &mut data);
+                memory.fill(feed, &data);
             }
-            if matches!(step.kind, StepKind::Generic) {
-                generic(&mut memory, &step.nodes, &step.outputs)?;
-            } else {
-                step::run(&step.kind, network.isa, &mut memory);
-            }
-            for &value in &step.outputs {
-                if network.observed[value.index()]
-                    && let Some(view) = view(&memory, value)
-                {
-                    if value == graph.output {
-                        output = view.to_vec();
-                    }
-                    observe(value, view);
+            around(index, &mut || {
+                for &buffer in &step.clear {
+                    memory.clear_halo(buffer);
                 }
-            }
+                if matches!(step.kind, StepKind::Generic) {
+                    return generic(&mut memory, &step.nodes, &step.outputs);
+                }
+                step::run(&step.kind, network.isa, &mut memory);
+                Ok(())
+            })?;
+            memory.complete(&step.outputs, hooks, &mut output);
         }
         if output.iter().any(|value| !value.is_finite()) {
             return Err(RunError::NotFinite);
         }
         Ok(output)
+    }
+}
+
+/// Called with a step's index and its work, which it must do once.
+type Around<'a> =
+    dyn FnMut(usize, &mut dyn FnMut() -> Result<(), RunError>) -> Result<(), RunError> + 'a;
+
+/// Takes part in a run: sees observed values, changes them, feeds gradients.
+pub trait Hooks {
+    /// A complete observed value, before anything reads it; its memory may be reused afterwards.
+    fn observe(&mut self, value: ValueId, view: TensorView<'_>) {
+        let _ = (value, view);
+    }
+
+    /// The same, to be changed: what is written here is what the rest of the network reads. Called
+    /// before [`Hooks::observe`].
+    fn edit(&mut self, value: ValueId, view: ImageViewMut<'_>) {
+        let _ = (value, view);
+    }
+
+    /// Fills a value of [`Graph::feeds`](crate::graph::Graph::feeds), row-major, zero beforehand;
+    /// called just before it is first read.
+    fn feed(&mut self, value: ValueId, data: &mut [f32]) {
+        let _ = (value, data);
+    }
+}
+
+/// A closure that only observes.
+struct Observer<'a>(&'a mut dyn FnMut(ValueId, TensorView<'_>));
+
+impl Hooks for Observer<'_> {
+    fn observe(&mut self, value: ValueId, view: TensorView<'_>) {
+        (self.0)(value, view);
     }
 }
 

@@ -3,12 +3,15 @@
 use super::layout::{BufferId, Map};
 use super::session::Memory;
 use crate::graph::ir::{Binary, NodeId, Pool, Unary, ValueId};
+use crate::kernels::adjoint;
 use crate::kernels::depthwise::{self, DepthwiseWeights};
 use crate::kernels::elementwise::{self, Lrn, runs};
 use crate::kernels::matrix::{Epilogue, PackedWeights, multiply};
 use crate::kernels::pool::{self, Kind};
+use crate::kernels::scatter::{self, ScatterWeights};
 use crate::kernels::simd::Isa;
 use crate::kernels::winograd::{self, WinogradWeights};
+use std::sync::Arc;
 
 /// A channels-last value in a buffer.
 pub(crate) type Operand = (BufferId, Map);
@@ -22,6 +25,14 @@ pub(crate) struct Product {
     pub(crate) input_shift: usize,
     /// First output channel.
     pub(crate) output_shift: usize,
+    /// Offset of what each output pixel reads.
+    pub(crate) pixels: Arc<[u32]>,
+    /// Offsets of the output pixels.
+    pub(crate) out_pixels: Arc<[u32]>,
+    /// The same in the residual.
+    pub(crate) residual_pixels: Option<Arc<[u32]>>,
+    /// The same in the gate.
+    pub(crate) gate_pixels: Option<Arc<[u32]>>,
 }
 
 /// An operand of an element-wise function of two.
@@ -49,24 +60,22 @@ pub(crate) enum StepKind {
     Matrix {
         products: Vec<Product>,
         from: BufferId,
-        pixels: Vec<u32>,
         to: BufferId,
-        out_pixels: Vec<u32>,
-        residual: Option<(BufferId, Vec<u32>)>,
+        residual: Option<BufferId>,
+        gate: Option<BufferId>,
         clamp: [f32; 2],
     },
     Winograd {
         weights: WinogradWeights,
-        pad: [usize; 2],
         from: Operand,
         to: Operand,
         residual: Option<Operand>,
+        gate: Option<Operand>,
         bias: Vec<f32>,
         clamp: [f32; 2],
     },
     Depthwise {
         weights: DepthwiseWeights,
-        pad: [usize; 2],
         from: Operand,
         to: Operand,
         clamp: [f32; 2],
@@ -142,8 +151,92 @@ pub(crate) enum StepKind {
         to: Operand,
         channels_last: bool,
     },
+    /// A transposed convolution with few output channels.
+    Scatter {
+        weights: ScatterWeights,
+        from: Operand,
+        to: Operand,
+    },
+    /// The phases of a transposed convolution.
+    Phases(Vec<Self>),
+    /// `g` times the derivative at `x`.
+    UnaryAdjoint {
+        function: Unary,
+        g: Operand,
+        x: Operand,
+        to: Operand,
+    },
+    /// The same on flat values; `x` repeats every `period` elements.
+    UnaryAdjointFlat {
+        function: Unary,
+        g: BufferId,
+        x: BufferId,
+        to: BufferId,
+        len: usize,
+        period: usize,
+    },
+    MaxPoolAdjoint {
+        window: Pool,
+        g: Operand,
+        x: Operand,
+        y: Operand,
+        to: Operand,
+    },
+    AveragePoolAdjoint {
+        window: Pool,
+        g: Operand,
+        to: Operand,
+    },
+    /// Sums over positions of `g` times `x`, `[N, C]`.
+    Score {
+        g: Operand,
+        x: Operand,
+        to: BufferId,
+    },
+    LrnAdjoint {
+        lrn: Lrn,
+        g: Operand,
+        x: Operand,
+        to: Operand,
+    },
     /// Through the naive executor.
     Generic,
+}
+
+impl StepKind {
+    /// A word for how the step is computed.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Nothing => "view",
+            Self::Matrix { .. } => "matrix product",
+            Self::Winograd { .. } => "winograd",
+            Self::Depthwise { .. } => "depthwise",
+            Self::Pool { .. } | Self::Global { .. } => "pool",
+            Self::Affine { .. } => "affine",
+            Self::Lrn { .. } => "lrn",
+            Self::Unary { .. } | Self::UnaryFlat { .. } | Self::Overwrite { .. } => "unary",
+            Self::Binary { .. } | Self::BinaryFlat { .. } => "binary",
+            Self::Copy { .. } | Self::CopyFlat { .. } => "copy",
+            Self::ToFlat { .. } | Self::ToImage { .. } => "layout",
+            Self::Generic => "naive",
+            Self::Scatter { .. } => "scatter",
+            Self::Phases(phases) => phases.first().map_or("view", Self::name),
+            Self::UnaryAdjoint { .. } | Self::UnaryAdjointFlat { .. } => "unary gradient",
+            Self::MaxPoolAdjoint { .. } | Self::AveragePoolAdjoint { .. } => "pool gradient",
+            Self::LrnAdjoint { .. } => "lrn gradient",
+            Self::Score { .. } => "score",
+        }
+    }
+
+    /// Scratch elements it needs.
+    pub(crate) fn scratch(&self) -> usize {
+        match self {
+            Self::Winograd { weights, .. } => weights.scratch(),
+            Self::Scatter { weights, from, .. } => weights.scratch(from.1.width),
+            Self::Phases(phases) => phases.iter().map(Self::scratch).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
 }
 
 /// One step of a plan.
@@ -154,6 +247,8 @@ pub(crate) struct Step {
     pub(crate) kind: StepKind,
     /// Buffers whose halo is cleared first.
     pub(crate) clear: Vec<BufferId>,
+    /// Values fed just before it.
+    pub(crate) feeds: Vec<ValueId>,
     /// Values complete after it.
     pub(crate) outputs: Vec<ValueId>,
 }
@@ -162,36 +257,37 @@ pub(crate) struct Step {
 pub(crate) fn run(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
     match kind {
         StepKind::Nothing | StepKind::Generic => {}
+        StepKind::Phases(phases) => phases.iter().for_each(|phase| run(phase, isa, memory)),
         StepKind::Matrix {
             products,
             from,
-            pixels,
             to,
-            out_pixels,
             residual,
+            gate,
             clamp,
         } => {
             let mut out = memory.take(*to);
             let input = memory.get(*from);
             for product in products {
-                let residual = residual.as_ref().map(|(buffer, pixels)| {
-                    (
-                        &memory.get(*buffer)[product.output_shift..],
-                        pixels.as_slice(),
-                    )
-                });
+                let other = |buffer: &Option<BufferId>, pixels: &'_ Option<Arc<[u32]>>| {
+                    let data = &memory.get((*buffer)?)[product.output_shift..];
+                    Some((data, pixels.clone()?))
+                };
+                let residual = other(residual, &product.residual_pixels);
+                let gate = other(gate, &product.gate_pixels);
                 let epilogue = Epilogue {
                     bias: &product.bias,
-                    residual,
+                    residual: residual.as_ref().map(|(data, pixels)| (*data, &**pixels)),
+                    gate: gate.as_ref().map(|(data, pixels)| (*data, &**pixels)),
                     low: clamp[0],
                     high: clamp[1],
                 };
                 multiply(
                     &product.weights,
                     &input[product.input_shift..],
-                    pixels,
+                    &product.pixels,
                     &mut out[product.output_shift..],
-                    out_pixels,
+                    &product.out_pixels,
                     epilogue,
                 );
             }
@@ -199,23 +295,23 @@ pub(crate) fn run(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
         }
         StepKind::Winograd {
             weights,
-            pad,
             from,
             to,
             residual,
+            gate,
             bias,
             clamp,
         } => {
             let mut out = memory.take(to.0);
             let mut scratch = std::mem::take(memory.scratch);
-            let residual = residual.map(|(buffer, map)| (memory.get(buffer), map));
-            let source = (memory.get(from.0), from.1);
+            let view =
+                |operand: &Option<Operand>| operand.map(|(buffer, map)| (memory.get(buffer), map));
             winograd::convolve(
                 weights,
-                source,
-                *pad,
+                (memory.get(from.0), from.1),
                 (&mut out, to.1),
-                residual,
+                view(residual),
+                view(gate),
                 bias,
                 *clamp,
                 &mut scratch,
@@ -223,16 +319,23 @@ pub(crate) fn run(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
             *memory.scratch = scratch;
             memory.put(to.0, out);
         }
+        StepKind::Scatter { weights, from, to } => {
+            let mut out = memory.take(to.0);
+            let mut scratch = std::mem::take(memory.scratch);
+            let source = (memory.get(from.0), from.1);
+            scatter::convolve(weights, source, (&mut out, to.1), &mut scratch);
+            *memory.scratch = scratch;
+            memory.put(to.0, out);
+        }
         StepKind::Depthwise {
             weights,
-            pad,
             from,
             to,
             clamp,
         } => {
             let mut out = memory.take(to.0);
             let source = (memory.get(from.0), from.1);
-            depthwise::convolve(weights, source, *pad, (&mut out, to.1), *clamp);
+            depthwise::convolve(weights, source, (&mut out, to.1), *clamp);
             memory.put(to.0, out);
         }
         StepKind::Pool {
@@ -272,7 +375,90 @@ pub(crate) fn run(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
             *memory.line = line;
             memory.put(to.0, out);
         }
+        StepKind::UnaryAdjoint { .. }
+        | StepKind::UnaryAdjointFlat { .. }
+        | StepKind::MaxPoolAdjoint { .. }
+        | StepKind::AveragePoolAdjoint { .. }
+        | StepKind::LrnAdjoint { .. }
+        | StepKind::Score { .. } => run_adjoint(kind, isa, memory),
         _ => run_elementwise(kind, isa, memory),
+    }
+}
+
+fn run_adjoint(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
+    match kind {
+        StepKind::UnaryAdjoint { function, g, x, to } => {
+            let mut out = memory.take(to.0);
+            // In place: the gradient is the buffer taken out.
+            if g == to {
+                let values = memory.get(x.0);
+                runs(x.1, to.1, |source, target, len| {
+                    let x = &values[source..source + len];
+                    adjoint::unary(isa, *function, x, &mut out[target..target + len]);
+                });
+            } else {
+                let (gradient, values) = (memory.get(g.0), memory.get(x.0));
+                runs(g.1, to.1, |source, target, len| {
+                    out[target..target + len].copy_from_slice(&gradient[source..source + len]);
+                });
+                runs(x.1, to.1, |source, target, len| {
+                    let x = &values[source..source + len];
+                    adjoint::unary(isa, *function, x, &mut out[target..target + len]);
+                });
+            }
+            memory.put(to.0, out);
+        }
+        StepKind::UnaryAdjointFlat {
+            function,
+            g,
+            x,
+            to,
+            len,
+            period,
+        } => {
+            let mut out = memory.take(*to);
+            out[..*len].copy_from_slice(&memory.get(*g)[..*len]);
+            let x = &memory.get(*x)[..*period];
+            for part in out[..*len].chunks_exact_mut((*period).max(1)) {
+                adjoint::unary(isa, *function, x, part);
+            }
+            memory.put(*to, out);
+        }
+        StepKind::MaxPoolAdjoint {
+            window,
+            g,
+            x,
+            y,
+            to,
+        } => {
+            let mut out = memory.take(to.0);
+            let mut line = std::mem::take(memory.line);
+            let [g, x, y] = [g, x, y].map(|(buffer, map)| (memory.get(*buffer), *map));
+            adjoint::max_pool(isa, window, g, x, y, (&mut out, to.1), &mut line);
+            *memory.line = line;
+            memory.put(to.0, out);
+        }
+        StepKind::AveragePoolAdjoint { window, g, to } => {
+            let mut out = memory.take(to.0);
+            let g = (memory.get(g.0), g.1);
+            adjoint::average_pool(isa, window, g, (&mut out, to.1));
+            memory.put(to.0, out);
+        }
+        StepKind::Score { g, x, to } => {
+            let mut out = memory.take(*to);
+            let [g, x] = [g, x].map(|(buffer, map)| (memory.get(*buffer), *map));
+            adjoint::score(isa, g, x, &mut out);
+            memory.put(*to, out);
+        }
+        StepKind::LrnAdjoint { lrn, g, x, to } => {
+            let mut out = memory.take(to.0);
+            let mut line = std::mem::take(memory.line);
+            let [g, x] = [g, x].map(|(buffer, map)| (memory.get(*buffer), *map));
+            adjoint::lrn(isa, *lrn, g, x, (&mut out, to.1), &mut line);
+            *memory.line = line;
+            memory.put(to.0, out);
+        }
+        _ => {}
     }
 }
 

@@ -83,6 +83,8 @@ pub struct Graph {
     /// The logits, `[N, classes]`. A final Softmax of the file is kept as a node; see
     /// `output_is_probability`.
     pub output: ValueId,
+    /// Further inputs of derived graphs: the gradient that is propagated back.
+    pub feeds: Vec<ValueId>,
 }
 
 /// Convolution of `[N, Cin, H, W]` with `[Cout, Cin / groups, Kh, Kw]`.
@@ -379,4 +381,119 @@ pub enum Op {
         /// The condition, 0 or 1.
         mask: Tensor,
     },
+    /// Part of a derived graph (see [`grad`](crate::grad)); no file holds one.
+    Adjoint(Adjoint),
+}
+
+/// Outputs by sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// All of them.
+    Any,
+    /// Those above 0.
+    Positive,
+    /// Those below 0.
+    Negative,
+}
+
+/// Vector-Jacobian products that are no forward operator of another kind. `g` is the gradient with
+/// respect to the operator's output; the result has the shape of its operand `x`, which is the
+/// output's shape in the graph. Where `g` holds more images than the forward values (one gradient
+/// per mask), every image of `g` meets the one forward image.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Adjoint {
+    /// `g, x`; for [`Unary::Relu`] the output serves as well as `x`.
+    Unary(Unary),
+    /// `g, a, b`, all of the broadcast shape or broadcast to it: the gradient at that shape with
+    /// respect to the first (`second: false`) or second operand. Ties of Max and Min go to `a`.
+    Binary {
+        /// The function.
+        function: Binary,
+        /// With respect to `b`.
+        second: bool,
+    },
+    /// `g, x, y`; to the first maximum of every window.
+    MaxPool(Pool),
+    /// `g`
+    AveragePool(Pool),
+    /// `g` with the reduced axes kept, `x`; to the first maximum in row-major order.
+    ReduceMax {
+        /// Sorted axes.
+        axes: Vec<usize>,
+    },
+    /// `g, x`; fields as [`Op::Lrn`].
+    Lrn {
+        /// Number of channels summed.
+        size: usize,
+        /// Factor.
+        alpha: f32,
+        /// Exponent.
+        beta: f32,
+        /// Offset.
+        bias: f32,
+    },
+    /// `g, x, scale`
+    LayerNormalization {
+        /// First normalised axis.
+        axis: usize,
+        /// Added to the variance.
+        epsilon: f32,
+    },
+    /// `g, x, scale`
+    InstanceNormalization {
+        /// Added to the variance.
+        epsilon: f32,
+    },
+    /// `g, y`; fields as [`Op::Softmax`].
+    Softmax {
+        /// First axis of the normalised range.
+        first: usize,
+        /// One past its last axis.
+        end: usize,
+        /// Of the logarithm.
+        log: bool,
+    },
+    /// `g`; into zeros at the places [`Op::Slice`] read.
+    Slice {
+        /// First index per axis.
+        starts: Vec<usize>,
+        /// Step per axis.
+        steps: Vec<isize>,
+    },
+    /// `g`; added up at the places [`Op::Gather`] read.
+    Gather {
+        /// Axis indexed.
+        axis: usize,
+        /// The indices.
+        indices: Vec<usize>,
+    },
+    /// `g`; what padding by reflection or repetition copied is added up (see [`Op::Pad`]).
+    Pad {
+        /// Elements added before each axis.
+        before: Vec<isize>,
+        /// Not constant.
+        mode: PadMode,
+    },
+    /// `g`; the transpose of [`Op::Resize`].
+    Resize {
+        /// Scale per axis.
+        scales: Vec<f32>,
+        /// Interpolation.
+        mode: ResizeMode,
+        /// Coordinate transformation.
+        coordinates: ResizeCoordinates,
+    },
+    /// `g, x`: the gradient with respect to the weight of [`Op::Conv`], summed over images.
+    ConvWeight(Conv),
+    /// `g, z, d`: `g z / (d + epsilon sign d)`, or 0 where `side` excludes the sign of `z`. The step
+    /// of layer-wise relevance propagation through something that makes `d` of its input.
+    Relevance {
+        /// Keeps quotients finite.
+        epsilon: f32,
+        /// Outputs it concerns.
+        side: Sign,
+    },
+    /// `g, a`, both `[N, C, ...]`: `sum over positions of g a`, `[N, C]`. The score of a channel
+    /// (method.md section 3.2).
+    Score,
 }

@@ -13,4 +13,4 @@ mod verify;
 pub use simplify::{prune, recognise_patterns};
 pub use verify::{VerifyError, verify};
 
-pub use ir::{Conv, Graph, Node, NodeId, Op, Pool, Tensor, Value, ValueId};
+pub use ir::{Adjoint, Conv, Graph, Node, NodeId, Op, Pool, Tensor, Value, ValueId};

@@ -152,6 +152,7 @@ fn check_operand_count(op: &Op, found: usize) -> Result<(), ShapeError> {
         Op::InstanceNormalization { .. } => (3..=3, "3"),
         Op::BatchNormalization { .. } => (5..=5, "5"),
         Op::Concat { .. } => (1..=usize::MAX, "at least 1"),
+        Op::Adjoint(_) => (1..=3, "1 to 3"),
         _ => (1..=1, "1"),
     };
     if range.contains(&found) {
@@ -168,6 +169,10 @@ fn infer_one(
 ) -> Result<Vec<usize>, ShapeError> {
     let first = inputs[0];
     match op {
+        Op::Adjoint(_) => match want {
+            Some(want) => Ok(want.to_vec()),
+            None => mismatch!("the shape of a gradient must be given"),
+        },
         Op::Conv(conv) => infer_conv(conv, inputs),
         Op::ConvTranspose(conv) => infer_conv_transpose(conv, inputs, want),
         Op::Gemm {
@@ -332,6 +337,19 @@ fn infer_conv_transpose(
     let out_channels = group_outputs.saturating_mul(*groups);
     check_bias(inputs.get(2), out_channels)?;
     let [top, left, bottom, right] = *pads;
+    if let Some(want) = want
+        && let Ok([_, _, want_rows, want_columns]) = image_axes(want, "the output")
+    {
+        // The gradient of a convolution has the extents the convolution read, whatever its padding.
+        let read = |want, kernel, axis: usize, pads| {
+            window_count(want, kernel, strides[axis], dilations[axis], pads, false)
+        };
+        if read(want_rows, kernel_y, 0, [top, bottom]) == Ok(height)
+            && read(want_columns, kernel_x, 1, [left, right]) == Ok(width)
+        {
+            return Ok(vec![batch, out_channels, want_rows, want_columns]);
+        }
+    }
     let rows = transposed_extent(height, kernel_y, strides[0], dilations[0], [top, bottom])?;
     let columns = transposed_extent(width, kernel_x, strides[1], dilations[1], [left, right])?;
     let plain = vec![batch, out_channels, rows, columns];

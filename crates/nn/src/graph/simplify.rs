@@ -16,7 +16,8 @@ use std::f32::consts::{FRAC_1_SQRT_2, SQRT_2};
 pub fn prune(graph: Graph, extra_roots: &[ValueId]) -> (Graph, Vec<ValueId>) {
     let mut value_used = vec![false; graph.values.len()];
     let mut node_used = vec![false; graph.nodes.len()];
-    for root in extra_roots.iter().chain([&graph.input, &graph.output]) {
+    let always = graph.feeds.iter().chain([&graph.input, &graph.output]);
+    for root in extra_roots.iter().chain(always) {
         value_used[root.index()] = true;
     }
     for (index, node) in graph.nodes.iter().enumerate().rev() {
@@ -63,6 +64,7 @@ pub fn prune(graph: Graph, extra_roots: &[ValueId]) -> (Graph, Vec<ValueId>) {
             .collect(),
         input: renumber(graph.input),
         output: renumber(graph.output),
+        feeds: graph.feeds.into_iter().map(renumber).collect(),
     };
     let roots = extra_roots.iter().copied().map(renumber).collect();
     (pruned, roots)

@@ -56,7 +56,10 @@ pub fn verify(graph: &Graph) -> Result<(), VerifyError> {
     lookup(graph.output, "output")?;
     let mut known = vec![false; graph.values.len()];
     for (index, value) in graph.values.iter().enumerate() {
-        let is_input = index == graph.input.index();
+        let is_input = [graph.input]
+            .iter()
+            .chain(&graph.feeds)
+            .any(|input| input.index() == index);
         let origins = usize::from(value.constant.is_some())
             + usize::from(value.producer.is_some())
             + usize::from(is_input);

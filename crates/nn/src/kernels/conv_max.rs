@@ -4,8 +4,10 @@
 //! Pair maps are never stored. For 1x1 kernels without padding the channel's extrema give the
 //! answer. For k x k kernels an upper bound of `L_ij`, from the channel's extrema and the sums of
 //! the positive and of the negative weights, orders the pairs of one output; they are evaluated,
-//! best bound first, until the bound falls below the weakest of the k found. The result is that of
-//! evaluating every pair.
+//! best bound first, until the bound falls below the weakest of the k found. A pair's positions are
+//! evaluated in tiles, those that see the channel's largest values first; the same bound over what a
+//! tile sees skips the tiles that cannot matter. The result is that of evaluating every position of
+//! every pair.
 
 use super::dispatch;
 use super::extrema::{Channels, extrema};
@@ -54,11 +56,25 @@ pub(crate) struct Scratch {
     heap: BinaryHeap<u64>,
 }
 
-/// One image's planes, and where each tap of the kernel reads relative to an output position.
+/// One image's planes, where each tap of the kernel reads relative to an output position, and what
+/// the tiles of output positions see.
 #[derive(Debug, Default)]
 struct Spread {
     planes: Vec<f32>,
     taps: Vec<u32>,
+    /// `[channels][tiles]`, descending largest value.
+    tiles: Vec<Tile>,
+}
+
+/// [`ROWS`] rows by one vector of output positions of one channel.
+#[derive(Clone, Copy, Debug)]
+struct Tile {
+    /// Largest value any tap reads in it.
+    max: f32,
+    /// Smallest one.
+    min: f32,
+    /// First output row and column.
+    corner: [u16; 2],
 }
 
 /// Padded planes of all input channels, columns split by the stride's phase:
@@ -69,6 +85,8 @@ struct Planes {
     step: usize,
     channel: usize,
     out: [usize; 2],
+    /// Tiles of output positions.
+    tiles: usize,
 }
 
 impl ConvMaxKernel {
@@ -178,7 +196,7 @@ impl ConvMaxKernel {
                 }
                 Some(layout) => {
                     let sums = (&self.positive[range.clone()], &self.negative[range]);
-                    let slack = (self.kernel[0] * self.kernel[1] + 2) as f32 * 1.2e-7;
+                    let slack = self.slack();
                     dispatch!(
                         self.isa,
                         bounds(
@@ -207,7 +225,7 @@ impl ConvMaxKernel {
         for j in 0..self.outputs {
             let first = j / outputs_per_group.max(1) * self.per_group;
             for i in 0..self.per_group {
-                values.push(self.evaluate(j, first, i, layout, &spread));
+                values.push(self.evaluate(j, first, i, layout, &spread, f32::NEG_INFINITY));
             }
         }
         values
@@ -244,30 +262,49 @@ impl ConvMaxKernel {
                 break;
             }
             let i = !(key as u32);
-            let value = self.evaluate(j, first, i as usize, layout, spread);
+            let value = self.evaluate(j, first, i as usize, layout, spread, best.floor);
             if value > 0.0 {
                 best.insert(value, i);
             }
         }
     }
 
-    /// `L_ij` by direct sums.
-    fn evaluate(&self, j: usize, first: usize, i: usize, layout: Planes, spread: &Spread) -> f32 {
+    /// `L_ij` by direct sums if it is at least `floor`, otherwise the number just below `floor`.
+    fn evaluate(
+        &self,
+        j: usize,
+        first: usize,
+        i: usize,
+        layout: Planes,
+        spread: &Spread,
+        floor: f32,
+    ) -> f32 {
         let taps = self.kernel[0] * self.kernel[1];
-        let weights = &self.weights[(j * self.per_group + i) * taps..][..taps];
-        let plane = &spread.planes[(first + i) * layout.channel..][..layout.channel];
-        let mut value = f32::NEG_INFINITY;
+        let pair = j * self.per_group + i;
+        let channel = first + i;
+        let job = Pair {
+            layout,
+            taps: &spread.taps,
+            plane: &spread.planes[channel * layout.channel..],
+            tiles: &spread.tiles[channel * layout.tiles..][..layout.tiles],
+            weights: &self.weights[pair * taps..][..taps],
+            bound: Bound {
+                positive: self.positive[pair],
+                negative: self.negative[pair],
+                slack: self.slack(),
+            },
+        };
+        let mut value = floor.next_down();
         dispatch!(
             self.isa,
-            plane_max(
-                layout: Planes,
-                taps: &[u32],
-                plane: &[f32],
-                weights: &[f32],
-                value: &mut f32,
-            ) of (layout, &spread.taps, plane, weights, &mut value)
+            plane_max(job: &Pair<'_>, value: &mut f32) of (&job, &mut value)
         );
         value
+    }
+
+    /// Relative rounding error of a bound and of the sum it is compared with.
+    fn slack(&self) -> f32 {
+        (self.kernel[0] * self.kernel[1] + 2) as f32 * 1.2e-7
     }
 
     /// Copies image `n` into padded planes.
@@ -286,8 +323,13 @@ impl ConvMaxKernel {
             step: self.strides[0] * row,
             channel: stride * phase,
             out,
+            tiles: out[0].div_ceil(ROWS) * out[1].div_ceil(self.isa.lanes()),
         };
-        let Spread { planes, taps } = spread;
+        let Spread {
+            planes,
+            taps,
+            tiles,
+        } = spread;
         taps.clear();
         for ky in 0..self.kernel[0] {
             for kx in 0..self.kernel[1] {
@@ -307,6 +349,17 @@ impl ConvMaxKernel {
                     planes[c * layout.channel + at] = value;
                 }
             }
+        }
+        tiles.clear();
+        for channel in 0..map.channels {
+            let plane = &planes[channel * layout.channel..];
+            let begin = tiles.len();
+            dispatch!(
+                self.isa,
+                tile_extrema(layout: Planes, taps: &[u32], plane: &[f32], tiles: &mut Vec<Tile>)
+                    of (layout, taps.as_slice(), plane, &mut *tiles)
+            );
+            tiles[begin..].sort_by(|a, b| b.max.total_cmp(&a.max));
         }
         layout
     }
@@ -362,7 +415,30 @@ unsafe fn pointwise<S: Simd>(weights: &[f32], max: &[f32], min: &[f32], values: 
     }
 }
 
-/// Upper bounds of `L`, widened by the rounding of the sums they are compared with.
+/// An upper bound of a sum of products, from the sums of the positive and of the negative weights
+/// and the extrema of what they are multiplied with.
+#[derive(Clone, Copy)]
+struct Bound {
+    positive: f32,
+    negative: f32,
+    /// Relative widening, for the rounding of the sums it is compared with.
+    slack: f32,
+}
+
+impl Bound {
+    #[inline(always)]
+    fn of(self, max: f32, min: f32) -> f32 {
+        let Self {
+            positive,
+            negative,
+            slack,
+        } = self;
+        let largest = if max > -min { max } else { -min };
+        positive * max + negative * min + slack * (positive - negative) * largest
+    }
+}
+
+/// Upper bounds of `L` of all inputs of one output.
 ///
 /// # Safety
 /// As [`pointwise`].
@@ -375,68 +451,136 @@ unsafe fn bounds<S: Simd>(
     values: &mut [f32],
 ) {
     let sums = positive.iter().zip(negative);
-    for (((value, (&p, &n)), &max), &min) in values.iter_mut().zip(sums).zip(max).zip(min) {
-        let largest = if max > -min { max } else { -min };
-        *value = p * max + n * min + slack * (p - n) * largest;
+    for (((value, (&positive, &negative)), &max), &min) in
+        values.iter_mut().zip(sums).zip(max).zip(min)
+    {
+        let bound = Bound {
+            positive,
+            negative,
+            slack,
+        };
+        *value = bound.of(max, min);
     }
 }
 
 /// Output rows whose sums are in registers together, sharing each weight.
 const ROWS: usize = 4;
 
+/// Rows of a tile, as pointers into a channel's plane; rows that do not exist repeat the last one,
+/// which leaves extrema as they are.
+///
 /// # Safety
-/// `plane` has the layout of one channel of [`ConvMaxKernel::spread`], followed by at least a row
-/// unit of readable elements; `taps` are its offsets; instructions as [`Simd`] demands.
+/// `plane` has the layout of one channel of [`ConvMaxKernel::spread`].
 #[inline(always)]
-unsafe fn plane_max<S: Simd>(
+unsafe fn tile_rows(layout: Planes, plane: &[f32], first: usize) -> [*const f32; ROWS] {
+    std::array::from_fn(|row| {
+        let row = (first + row).min(layout.out[0] - 1);
+        // SAFETY: the caller's; `row` is an output row.
+        unsafe { plane.as_ptr().add(row * layout.step) }
+    })
+}
+
+/// Appends the tiles of one channel.
+///
+/// # Safety
+/// As [`plane_max`].
+#[inline(always)]
+unsafe fn tile_extrema<S: Simd>(
     layout: Planes,
     taps: &[u32],
     plane: &[f32],
-    weights: &[f32],
-    value: &mut f32,
+    tiles: &mut Vec<Tile>,
 ) {
     let [rows, columns] = layout.out;
-    let mut found = f32::NEG_INFINITY;
-    // SAFETY: column + LANES <= the row's stretched length, as `spread` lays it out; rows that do not
-    // exist repeat the last one, which leaves a maximum as it is.
+    // SAFETY: as in `plane_max`. Positions beyond the last column see zeros or real values: the
+    // extrema may be wider than those of the tile, never narrower.
     unsafe {
-        let mut largest = S::splat(f32::NEG_INFINITY);
-        let mut lanes = [f32::NEG_INFINITY; 16];
         for first in (0..rows).step_by(ROWS) {
-            let starts: [*const f32; ROWS] = std::array::from_fn(|row| {
-                plane
-                    .as_ptr()
-                    .add((first + row).min(rows - 1) * layout.step)
-            });
-            let mut column = 0;
-            while column < columns {
-                let mut sums = [S::zero(); ROWS];
-                for (&tap, &weight) in taps.iter().zip(weights) {
-                    let weight = S::splat(weight);
-                    let at = tap as usize + column;
-                    for row in 0..ROWS {
-                        sums[row] = S::mul_add(weight, S::load(starts[row].add(at)), sums[row]);
+            let starts = tile_rows(layout, plane, first);
+            for column in (0..columns).step_by(S::LANES) {
+                let mut max = S::splat(f32::NEG_INFINITY);
+                let mut min = S::splat(f32::INFINITY);
+                for &tap in taps {
+                    for start in starts {
+                        let value = S::load(start.add(tap as usize + column));
+                        max = S::max(max, value);
+                        min = S::min(min, value);
                     }
                 }
-                for sum in sums {
-                    if columns - column >= S::LANES {
-                        largest = S::max(largest, sum);
-                    } else {
-                        S::store(lanes.as_mut_ptr(), sum);
-                        for &lane in &lanes[..columns - column] {
-                            found = if lane > found { lane } else { found };
-                        }
-                    }
-                }
-                column += S::LANES;
+                let mut lanes = [0.0f32; MOST_LANES];
+                S::store(lanes.as_mut_ptr(), max);
+                let max = lanes[..S::LANES]
+                    .iter()
+                    .copied()
+                    .fold(f32::NEG_INFINITY, f32::max);
+                S::store(lanes.as_mut_ptr(), min);
+                let min = lanes[..S::LANES]
+                    .iter()
+                    .copied()
+                    .fold(f32::INFINITY, f32::min);
+                tiles.push(Tile {
+                    max,
+                    min,
+                    corner: [first as u16, column as u16],
+                });
             }
         }
-        S::store(lanes.as_mut_ptr(), largest);
-        for &lane in &lanes[..S::LANES] {
-            found = if lane > found { lane } else { found };
+    }
+}
+
+/// Lanes of the widest vector.
+const MOST_LANES: usize = 16;
+
+/// One pair of channels to evaluate.
+struct Pair<'a> {
+    layout: Planes,
+    taps: &'a [u32],
+    plane: &'a [f32],
+    tiles: &'a [Tile],
+    weights: &'a [f32],
+    bound: Bound,
+}
+
+/// Raises `value` to the largest sum of products over the output positions.
+///
+/// # Safety
+/// `plane` has the layout of one channel of [`ConvMaxKernel::spread`], followed by at least a row
+/// unit of readable elements; `taps` are its offsets, `tiles` its tiles; instructions as [`Simd`]
+/// demands.
+#[inline(always)]
+unsafe fn plane_max<S: Simd>(job: &Pair<'_>, value: &mut f32) {
+    let Pair {
+        layout,
+        taps,
+        plane,
+        tiles,
+        weights,
+        bound,
+    } = *job;
+    // SAFETY: column + LANES <= the row's stretched length, as `spread` lays it out.
+    unsafe {
+        for tile in tiles {
+            if bound.of(tile.max, tile.min) < *value {
+                continue;
+            }
+            let [first, column] = tile.corner.map(usize::from);
+            let starts = tile_rows(layout, plane, first);
+            let mut sums = [S::zero(); ROWS];
+            for (&tap, &weight) in taps.iter().zip(weights) {
+                let weight = S::splat(weight);
+                let at = tap as usize + column;
+                for row in 0..ROWS {
+                    sums[row] = S::mul_add(weight, S::load(starts[row].add(at)), sums[row]);
+                }
+            }
+            let largest = S::max(S::max(sums[0], sums[1]), S::max(sums[2], sums[3]));
+            let mut lanes = [0.0f32; MOST_LANES];
+            S::store(lanes.as_mut_ptr(), largest);
+            for &lane in &lanes[..S::LANES.min(layout.out[1] - column)] {
+                *value = if lane > *value { lane } else { *value };
+            }
         }
     }
-    *value = found;
 }
 
 #[cfg(test)]

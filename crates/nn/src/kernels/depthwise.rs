@@ -45,11 +45,10 @@ impl DepthwiseWeights {
     }
 }
 
-/// Convolves; `source` must have a halo covering the padding that the output's extents imply.
+/// Convolves; position (0, 0) of `source` is what the first tap of output (0, 0) reads.
 pub(crate) fn convolve(
     weights: &DepthwiseWeights,
     source: (&[f32], Map),
-    [pad_top, pad_left]: [usize; 2],
     target: (&mut [f32], Map),
     [low, high]: [f32; 2],
 ) {
@@ -61,13 +60,12 @@ pub(crate) fn convolve(
     if to.batch * to.height * to.width * to.channels == 0 {
         return;
     }
-    let shift = pad_top * from.row + pad_left * from.pixel;
-    assert!(shift <= from.offset, "halo too small");
     let [reach_y, reach_x] = [0, 1].map(|axis| {
         let extent = [to.height, to.width][axis];
-        (extent - 1) * weights.strides[axis] + (weights.kernel[axis] - 1) * weights.dilations[axis]
+        let taps = weights.kernel[axis].saturating_sub(1);
+        (extent - 1) * weights.strides[axis] + taps * weights.dilations[axis]
     });
-    let last = from.offset - shift
+    let last = from.offset
         + (from.batch - 1) * from.image
         + reach_y * from.row
         + reach_x * from.pixel
@@ -76,7 +74,6 @@ pub(crate) fn convolve(
     let job = Job {
         weights,
         from,
-        shift,
         to,
         low,
         high,
@@ -90,7 +87,6 @@ pub(crate) fn convolve(
 struct Job<'a> {
     weights: &'a DepthwiseWeights,
     from: Map,
-    shift: usize,
     to: Map,
     low: f32,
     high: f32,
@@ -101,11 +97,7 @@ struct Job<'a> {
 #[inline(always)]
 unsafe fn convolve_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
     let Job {
-        weights,
-        from,
-        shift,
-        to,
-        ..
+        weights, from, to, ..
     } = *job;
     let [stride_y, stride_x] = weights.strides;
     let strips = to.width.div_ceil(STRIP);
@@ -115,7 +107,7 @@ unsafe fn convolve_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32]) 
             let mut x = 0;
             for strip in 0..strips {
                 let count = columns + usize::from(strip < longer);
-                let source = from.at(n, y * stride_y, x * stride_x) - shift;
+                let source = from.at(n, y * stride_y, x * stride_x);
                 let target = to.at(n, y, x);
                 // SAFETY: passed on.
                 unsafe {
@@ -180,23 +172,86 @@ unsafe fn strip_of<S: Simd, const COUNT: usize>(
     unsafe {
         for block in 0..channels.div_ceil(S::LANES) {
             let c = (block * S::LANES).min(channels - S::LANES);
+            let source = input.as_ptr().add(source + c);
             let mut sums = [S::load(weights.bias.as_ptr().add(c)); COUNT];
-            let mut tap = weights.taps.as_ptr().add(c);
-            for ky in 0..kernel_y {
-                let mut pixel = input.as_ptr().add(source + ky * dilation_y * from.row + c);
-                for _ in 0..kernel_x {
-                    let weight = S::load(tap);
-                    for (index, sum) in sums.iter_mut().enumerate() {
-                        *sum = S::mul_add(S::load(pixel.add(index * step)), weight, *sum);
-                    }
-                    tap = tap.add(channels);
-                    pixel = pixel.add(dilation_x * from.pixel);
-                }
+            match (kernel_x, dilation_x, weights.strides[1]) {
+                (3, 1, 1) => taps_of::<S, COUNT, 3, 1>(job, source, c, &mut sums),
+                (3, 1, 2) => taps_of::<S, COUNT, 3, 2>(job, source, c, &mut sums),
+                (5, 1, 1) => taps_of::<S, COUNT, 5, 1>(job, source, c, &mut sums),
+                (5, 1, 2) => taps_of::<S, COUNT, 5, 2>(job, source, c, &mut sums),
+                _ => any_taps::<S, COUNT>(job, source, c, &mut sums),
             }
             let (low, high) = (S::splat(low), S::splat(high));
             for (index, sum) in sums.into_iter().enumerate() {
                 let value = S::min(S::max(sum, low), high);
                 S::store(out.as_mut_ptr().add(target + index * to.pixel + c), value);
+            }
+        }
+    }
+}
+
+/// Adds all taps of `COUNT` neighbouring output pixels for the vector of channels at `c`. Every
+/// input pixel of a row is loaded once and serves all outputs it belongs to.
+///
+/// # Safety
+/// As [`strip_of`]; `source` is the first pixel's first tap.
+#[inline(always)]
+unsafe fn taps_of<S: Simd, const COUNT: usize, const WIDTH: usize, const STRIDE: usize>(
+    job: &Job<'_>,
+    source: *const f32,
+    c: usize,
+    sums: &mut [S::V; COUNT],
+) {
+    let Job {
+        weights, from, to, ..
+    } = *job;
+    // SAFETY: the caller's.
+    unsafe {
+        for ky in 0..weights.kernel[0] {
+            let row = source.add(ky * weights.dilations[0] * from.row);
+            let taps = weights.taps.as_ptr().add(ky * WIDTH * to.channels + c);
+            let taps: [S::V; WIDTH] = std::array::from_fn(|kx| S::load(taps.add(kx * to.channels)));
+            for x in 0..(COUNT - 1) * STRIDE + WIDTH {
+                let pixel = S::load(row.add(x * from.pixel));
+                for kx in 0..WIDTH {
+                    if x >= kx && (x - kx) % STRIDE == 0 && (x - kx) / STRIDE < COUNT {
+                        let index = (x - kx) / STRIDE;
+                        sums[index] = S::mul_add(pixel, taps[kx], sums[index]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// [`taps_of`] for any kernel, stride and dilation.
+///
+/// # Safety
+/// As [`taps_of`].
+#[inline(always)]
+unsafe fn any_taps<S: Simd, const COUNT: usize>(
+    job: &Job<'_>,
+    source: *const f32,
+    c: usize,
+    sums: &mut [S::V; COUNT],
+) {
+    let Job {
+        weights, from, to, ..
+    } = *job;
+    let [dilation_y, dilation_x] = weights.dilations;
+    let step = weights.strides[1] * from.pixel;
+    // SAFETY: the caller's.
+    unsafe {
+        let mut tap = weights.taps.as_ptr().add(c);
+        for ky in 0..weights.kernel[0] {
+            let mut pixel = source.add(ky * dilation_y * from.row);
+            for _ in 0..weights.kernel[1] {
+                let weight = S::load(tap);
+                for (index, sum) in sums.iter_mut().enumerate() {
+                    *sum = S::mul_add(S::load(pixel.add(index * step)), weight, *sum);
+                }
+                tap = tap.add(to.channels);
+                pixel = pixel.add(dilation_x * from.pixel);
             }
         }
     }

@@ -6,9 +6,10 @@
 //! A 1x1 convolution has one segment of `Cin` elements; a 3x3 one on a padded channels-last image
 //! has three of `3 * Cin`. Nothing is copied into columns (no im2col).
 //!
-//! Weights are packed in panels of [`Isa::panel`] output channels, `[panel][k][column]`, and the sum
-//! over k is cut into chunks whose panel stays in the first-level cache while all pixels pass by.
-//! The register tile is `TILE_ROWS` pixels by one panel.
+//! Weights are packed in panels two vectors of output channels wide, `[panel][k][column]`; a last panel
+//! of at most one vector of channels is one vector wide. The register tile is `TILE_ROWS` pixels by one
+//! panel. Loops, outermost first: a block of pixels whose input and output stay in the second-level
+//! cache; a chunk of k whose panel stays in the first-level cache; the panels; the block's tiles.
 
 use super::dispatch;
 use super::simd::{Isa, Simd};
@@ -22,14 +23,17 @@ pub(crate) struct Segment {
     pub(crate) len: usize,
 }
 
-/// Elements of k whose panel (16 columns, 4 bytes) fills half of a 32 KiB first-level cache.
-const CHUNK: usize = 256;
+/// Elements of k whose panel (16 or 32 columns, 4 bytes) leaves room in the first-level cache.
+const CHUNK: usize = 128;
+
+/// Input and output elements of a block of pixels: 256 KiB.
+const BLOCK_ELEMENTS: usize = 1 << 16;
 
 /// Weights `[K, columns]` packed for one instruction set.
 #[derive(Clone, Debug)]
 pub(crate) struct PackedWeights {
     isa: Isa,
-    /// `[panel][k][column in panel]`, zero-padded to whole panels.
+    /// `[panel][k][column in panel]`, zero-padded to whole vectors.
     data: Vec<f32>,
     columns: usize,
     depth: usize,
@@ -48,13 +52,15 @@ impl PackedWeights {
         weight: impl Fn(usize, usize) -> f32,
     ) -> Self {
         let depth = segments.iter().map(|segment| segment.len).sum();
-        let panel = isa.panel();
-        let panels = columns.div_ceil(panel);
-        let mut data = vec![0.0; panels * depth * panel];
+        let (lanes, panel) = (isa.lanes(), 2 * isa.lanes());
+        // Whole vectors; the last panel may be a single one.
+        let mut data = vec![0.0; columns.next_multiple_of(lanes) * depth];
         for column in 0..columns {
-            let base = (column / panel) * depth * panel + column % panel;
+            let first = column / panel * panel;
+            let width = panel.min((columns - first).next_multiple_of(lanes));
+            let base = first * depth + column - first;
             for k in 0..depth {
-                data[base + k * panel] = weight(k, column);
+                data[base + k * width] = weight(k, column);
             }
         }
         Self {
@@ -97,13 +103,16 @@ fn cut(segments: &[Segment], limit: usize) -> Vec<Vec<Segment>> {
     chunks
 }
 
-/// What happens to a sum before it is stored: `clamp(sum + bias + residual, low, high)`.
+/// What happens to a sum before it is stored: `clamp(sum + bias + residual, low, high)`, or 0 where
+/// the gate is closed.
 #[derive(Clone, Copy)]
 pub(crate) struct Epilogue<'a> {
     /// One per column, or empty.
     pub(crate) bias: &'a [f32],
     /// Added element by element, with the output's pixel offsets replaced by these.
     pub(crate) residual: Option<(&'a [f32], &'a [u32])>,
+    /// Where this map (offsets as for `residual`) is not positive, the result is 0.
+    pub(crate) gate: Option<(&'a [f32], &'a [u32])>,
     /// Lower bound; `-inf` for none.
     pub(crate) low: f32,
     /// Upper bound; `inf` for none.
@@ -115,6 +124,7 @@ impl Epilogue<'_> {
     pub(crate) const NONE: Self = Self {
         bias: &[],
         residual: None,
+        gate: None,
         low: f32::NEG_INFINITY,
         high: f32::INFINITY,
     };
@@ -151,11 +161,11 @@ pub(crate) fn multiply(
         reach(out_pixels) + weights.columns <= out.len(),
         "output pixel out of range"
     );
-    if let Some((residual, offsets)) = epilogue.residual {
-        assert_eq!(offsets.len(), pixels.len(), "one residual offset per pixel");
+    for (data, offsets) in epilogue.residual.iter().chain(&epilogue.gate) {
+        assert_eq!(offsets.len(), pixels.len(), "one offset per pixel");
         assert!(
-            reach(offsets) + weights.columns <= residual.len(),
-            "residual out of range"
+            reach(offsets) + weights.columns <= data.len(),
+            "residual or gate out of range"
         );
     }
     assert!(
@@ -185,8 +195,6 @@ struct Target<'a> {
     epilogue: Epilogue<'a>,
 }
 
-/// Loops: chunk of k, panel of columns, tile of pixels.
-///
 /// # Safety
 /// Extents as checked by [`multiply`]; instructions as [`Simd`] demands.
 #[inline(always)]
@@ -198,51 +206,59 @@ unsafe fn multiply_with<S: Simd>(
 ) {
     let width = 2 * S::LANES;
     let panels = weights.columns.div_ceil(width);
-    let tiles = pixels.len().div_ceil(S::TILE_ROWS);
-    let (rows, longer) = (pixels.len() / tiles, pixels.len() % tiles);
-    let mut chunk_start = 0;
-    for (index, segments) in weights.chunks.iter().enumerate() {
-        let pass = Pass {
-            first: index == 0,
-            last: index + 1 == weights.chunks.len(),
-        };
-        for panel in 0..panels {
-            let column = panel * width;
-            // SAFETY: panel and chunk_start are in range of the packed data.
-            let packed = unsafe {
-                weights
-                    .data
-                    .as_ptr()
-                    .add((panel * weights.depth + chunk_start) * width)
+    let most = BLOCK_ELEMENTS / (weights.depth.min(CHUNK) + weights.columns) / S::TILE_ROWS;
+    let blocks = pixels.len().div_ceil(most.max(4) * S::TILE_ROWS);
+    let block = pixels.len().div_ceil(blocks).next_multiple_of(S::TILE_ROWS);
+    for start in (0..pixels.len()).step_by(block) {
+        let count = block.min(pixels.len() - start);
+        let tiles = count.div_ceil(S::TILE_ROWS);
+        let (rows, longer) = (count / tiles, count % tiles);
+        let mut chunk_start = 0;
+        for (index, segments) in weights.chunks.iter().enumerate() {
+            let pass = Pass {
+                first: index == 0,
+                last: index + 1 == weights.chunks.len(),
             };
-            let columns = width.min(weights.columns - column);
-            let mut pixel = 0;
-            for tile in 0..tiles {
-                let count = rows + usize::from(tile < longer);
-                let job = Tile {
+            for panel in 0..panels {
+                let column = panel * width;
+                let columns = width.min(weights.columns - column);
+                let single = columns <= S::LANES;
+                let own_width = if single { S::LANES } else { width };
+                let at = column * weights.depth + chunk_start * own_width;
+                let mut job = Tile {
                     input,
                     pixels,
                     segments,
-                    packed,
+                    // SAFETY: panel and chunk_start are in range of the packed data.
+                    packed: unsafe { weights.data.as_ptr().add(at) },
                     target,
-                    pixel,
+                    pixel: start,
                     column,
                     columns,
                     pass,
                 };
-                // SAFETY: passed on.
-                unsafe { tile_of_any_height::<S>(&job, count) };
-                pixel += count;
+                for tile in 0..tiles {
+                    let count = rows + usize::from(tile < longer);
+                    // SAFETY: passed on.
+                    unsafe {
+                        if single {
+                            tile_of_any_height::<S, 1>(&job, count);
+                        } else {
+                            tile_of_any_height::<S, 2>(&job, count);
+                        }
+                    }
+                    job.pixel += count;
+                }
             }
+            chunk_start += segments.iter().map(|segment| segment.len).sum::<usize>();
         }
-        chunk_start += segments.iter().map(|segment| segment.len).sum::<usize>();
     }
 }
 
 /// Position of a chunk in the sum over k.
 #[derive(Clone, Copy)]
 struct Pass {
-    /// Starts from the bias instead of the partial sum in `out`.
+    /// Adds the bias instead of the partial sum in `out`.
     first: bool,
     /// Ends with residual and clamp.
     last: bool,
@@ -262,39 +278,42 @@ struct Tile<'a> {
 }
 
 #[inline(always)]
-unsafe fn tile_of_any_height<S: Simd>(job: &Tile<'_>, rows: usize) {
+unsafe fn tile_of_any_height<S: Simd, const VECTORS: usize>(job: &Tile<'_>, rows: usize) {
     // SAFETY: passed on.
     unsafe {
         match rows {
-            1 => tile::<S, 1>(job),
-            2 => tile::<S, 2>(job),
-            3 => tile::<S, 3>(job),
-            4 => tile::<S, 4>(job),
-            5 => tile::<S, 5>(job),
-            6 => tile::<S, 6>(job),
-            7 => tile::<S, 7>(job),
-            8 => tile::<S, 8>(job),
-            9 => tile::<S, 9>(job),
-            10 => tile::<S, 10>(job),
-            11 => tile::<S, 11>(job),
-            _ => tile::<S, 12>(job),
+            1 => tile::<S, 1, VECTORS>(job),
+            2 => tile::<S, 2, VECTORS>(job),
+            3 => tile::<S, 3, VECTORS>(job),
+            4 => tile::<S, 4, VECTORS>(job),
+            5 => tile::<S, 5, VECTORS>(job),
+            6 => tile::<S, 6, VECTORS>(job),
+            7 => tile::<S, 7, VECTORS>(job),
+            8 => tile::<S, 8, VECTORS>(job),
+            9 => tile::<S, 9, VECTORS>(job),
+            10 => tile::<S, 10, VECTORS>(job),
+            11 => tile::<S, 11, VECTORS>(job),
+            _ => tile::<S, 12, VECTORS>(job),
         }
     }
 }
 
-/// `ROWS` pixels times one panel, over the segments of one chunk.
+/// What sums start from without a bias: one panel.
+static ZEROS: [f32; 32] = [0.0; 32];
+
+/// `ROWS` pixels times one panel of `VECTORS` vectors, over the segments of one chunk.
 ///
 /// # Safety
 /// `job.pixel + ROWS <= job.pixels.len()`; offsets in range as checked by [`multiply`].
 #[inline(always)]
-unsafe fn tile<S: Simd, const ROWS: usize>(job: &Tile<'_>) {
+unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(job: &Tile<'_>) {
     let Target {
         out,
         out_pixels,
         epilogue,
     } = *job.target;
     // SAFETY: every address below is a checked pixel offset plus a segment or column in range;
-    // partial panels go through a buffer of a whole panel.
+    // partial vectors touch only their columns.
     unsafe {
         let rows: [*const f32; ROWS] = std::array::from_fn(|row| {
             job.input
@@ -303,87 +322,107 @@ unsafe fn tile<S: Simd, const ROWS: usize>(job: &Tile<'_>) {
         let targets: [*mut f32; ROWS] = std::array::from_fn(|row| {
             out.add(*out_pixels.get_unchecked(job.pixel + row) as usize + job.column)
         });
-        let whole = job.columns == 2 * S::LANES;
-        let mut sums = if !job.pass.first {
-            std::array::from_fn(|row| load_panel::<S>(targets[row], job.columns, whole))
-        } else if epilogue.bias.is_empty() {
-            [[S::zero(); 2]; ROWS]
+        // Loaded even where it is zero: from constants the compiler makes moves that cost registers.
+        let start = if job.pass.first && !epilogue.bias.is_empty() {
+            epilogue.bias.as_ptr().add(job.column)
         } else {
-            [load_panel::<S>(epilogue.bias.as_ptr().add(job.column), job.columns, whole); ROWS]
+            ZEROS.as_ptr()
         };
+        let mut sums = [load_columns::<S, VECTORS>(start, job.columns); ROWS];
 
         let mut packed = job.packed;
         for segment in job.segments {
             let rows: [*const f32; ROWS] = std::array::from_fn(|row| rows[row].add(segment.offset));
             for k in 0..segment.len {
-                let low = S::load(packed);
-                let high = S::load(packed.add(S::LANES));
-                packed = packed.add(2 * S::LANES);
+                let weights: [S::V; VECTORS] =
+                    std::array::from_fn(|vector| S::load(packed.add(vector * S::LANES)));
+                packed = packed.add(VECTORS * S::LANES);
                 for row in 0..ROWS {
                     let x = S::splat(*rows[row].add(k));
-                    sums[row][0] = S::mul_add(x, low, sums[row][0]);
-                    sums[row][1] = S::mul_add(x, high, sums[row][1]);
+                    for vector in 0..VECTORS {
+                        sums[row][vector] = S::mul_add(x, weights[vector], sums[row][vector]);
+                    }
                 }
             }
         }
 
+        // The sum of earlier chunks is added afterwards: a long sum rounds less in parts.
+        if !job.pass.first {
+            for row in 0..ROWS {
+                let earlier = load_columns::<S, VECTORS>(targets[row], job.columns);
+                for vector in 0..VECTORS {
+                    sums[row][vector] = S::add(sums[row][vector], earlier[vector]);
+                }
+            }
+        }
         if job.pass.last {
             if let Some((residual, offsets)) = epilogue.residual {
                 for row in 0..ROWS {
                     let offset = *offsets.get_unchecked(job.pixel + row) as usize + job.column;
-                    let more = load_panel::<S>(residual.as_ptr().add(offset), job.columns, whole);
-                    sums[row][0] = S::add(sums[row][0], more[0]);
-                    sums[row][1] = S::add(sums[row][1], more[1]);
+                    let more =
+                        load_columns::<S, VECTORS>(residual.as_ptr().add(offset), job.columns);
+                    for vector in 0..VECTORS {
+                        sums[row][vector] = S::add(sums[row][vector], more[vector]);
+                    }
                 }
             }
             let (low, high) = (S::splat(epilogue.low), S::splat(epilogue.high));
-            for sum in &mut sums {
-                sum[0] = S::min(S::max(sum[0], low), high);
-                sum[1] = S::min(S::max(sum[1], low), high);
+            for sum in sums.as_flattened_mut() {
+                *sum = S::min(S::max(*sum, low), high);
+            }
+            if let Some((data, offsets)) = epilogue.gate {
+                for row in 0..ROWS {
+                    let offset = *offsets.get_unchecked(job.pixel + row) as usize + job.column;
+                    let gate = load_columns::<S, VECTORS>(data.as_ptr().add(offset), job.columns);
+                    for vector in 0..VECTORS {
+                        sums[row][vector] = S::where_positive(gate[vector], sums[row][vector]);
+                    }
+                }
             }
         }
         for row in 0..ROWS {
-            store_panel::<S>(targets[row], sums[row], job.columns, whole);
-        }
-    }
-}
-
-/// Columns of the widest panel.
-const WIDEST: usize = 32;
-
-/// # Safety
-/// `columns` elements readable at `source`.
-#[inline(always)]
-unsafe fn load_panel<S: Simd>(source: *const f32, columns: usize, whole: bool) -> [S::V; 2] {
-    // SAFETY: the caller's; the buffer is as wide as the widest panel.
-    unsafe {
-        if whole {
-            [S::load(source), S::load(source.add(S::LANES))]
-        } else {
-            let mut buffer = [0.0; WIDEST];
-            std::ptr::copy_nonoverlapping(source, buffer.as_mut_ptr(), columns);
-            [
-                S::load(buffer.as_ptr()),
-                S::load(buffer.as_ptr().add(S::LANES)),
-            ]
+            store_columns::<S, VECTORS>(targets[row], sums[row], job.columns);
         }
     }
 }
 
 /// # Safety
-/// `columns` elements writable at `target`.
+/// `columns` elements readable at `source`, more than `(VECTORS - 1) * LANES`.
 #[inline(always)]
-unsafe fn store_panel<S: Simd>(target: *mut f32, sum: [S::V; 2], columns: usize, whole: bool) {
-    // SAFETY: as in `load_panel`.
+unsafe fn load_columns<S: Simd, const VECTORS: usize>(
+    source: *const f32,
+    columns: usize,
+) -> [S::V; VECTORS] {
+    // SAFETY: the caller's.
     unsafe {
-        if whole {
-            S::store(target, sum[0]);
-            S::store(target.add(S::LANES), sum[1]);
-        } else {
-            let mut buffer = [0.0; WIDEST];
-            S::store(buffer.as_mut_ptr(), sum[0]);
-            S::store(buffer.as_mut_ptr().add(S::LANES), sum[1]);
-            std::ptr::copy_nonoverlapping(buffer.as_ptr(), target, columns);
+        if columns == VECTORS * S::LANES {
+            return std::array::from_fn(|vector| S::load(source.add(vector * S::LANES)));
+        }
+        std::array::from_fn(|vector| {
+            let first = vector * S::LANES;
+            S::load_first(source.add(first), (columns - first).min(S::LANES))
+        })
+    }
+}
+
+/// # Safety
+/// `columns` elements writable at `target`, more than `(VECTORS - 1) * LANES`.
+#[inline(always)]
+unsafe fn store_columns<S: Simd, const VECTORS: usize>(
+    target: *mut f32,
+    sum: [S::V; VECTORS],
+    columns: usize,
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        let whole = columns == VECTORS * S::LANES;
+        for (vector, value) in sum.into_iter().enumerate() {
+            let first = vector * S::LANES;
+            if whole {
+                S::store(target.add(first), value);
+            } else {
+                S::store_first(target.add(first), value, (columns - first).min(S::LANES));
+            }
         }
     }
 }
@@ -449,7 +488,7 @@ mod tests {
         #[test]
         fn equals_the_naive_sum(
             pixels in 1usize..30, lengths in prop::collection::vec(1usize..200, 1..4),
-            columns in 1usize..40, seed in 0u64..1000, residual: bool,
+            columns in 1usize..40, seed in 0u64..1000, residual: bool, gated: bool,
         ) {
             let mut segments = Vec::new();
             let mut offset = 0;
@@ -462,11 +501,13 @@ mod tests {
             let weight = values(seed + 1, depth * columns);
             let bias = values(seed + 2, columns);
             let other = values(seed + 3, pixels * columns);
+            let gate = values(seed + 4, pixels * columns);
             let in_pixels: Vec<u32> = (0..pixels).map(|p| (p * 5) as u32).collect();
             let out_pixels: Vec<u32> = (0..pixels).map(|p| (p * columns) as u32).collect();
             let epilogue = Epilogue {
                 bias: &bias,
                 residual: residual.then_some((other.as_slice(), out_pixels.as_slice())),
+                gate: gated.then_some((gate.as_slice(), out_pixels.as_slice())),
                 low: 0.0,
                 high: 6.0,
             };
@@ -486,7 +527,8 @@ mod tests {
                             }
                         }
                         if residual { sum += f64::from(other[p * columns + j]); }
-                        let expected = sum.clamp(0.0, 6.0);
+                        let closed = gated && gate[p * columns + j] <= 0.0;
+                        let expected = if closed { 0.0 } else { sum.clamp(0.0, 6.0) };
                         let got = f64::from(out[p * columns + j]);
                         prop_assert!((got - expected).abs() < 1e-4, "{}: {got} {expected}", isa.name());
                     }

@@ -13,12 +13,14 @@
     reason = "tile loops index several register arrays by the same position"
 )]
 
+pub(crate) mod adjoint;
 pub(crate) mod conv_max;
 pub(crate) mod depthwise;
 pub(crate) mod elementwise;
 pub(crate) mod extrema;
 pub(crate) mod matrix;
 pub(crate) mod pool;
+pub(crate) mod scatter;
 pub(crate) mod simd;
 pub(crate) mod winograd;
 

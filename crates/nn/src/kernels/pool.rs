@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Max,
     /// Mean; the divisor counts the padding or not.
     Average,
+    /// Sum over all positions ([`global`] only).
+    Sum,
 }
 
 /// Pools `source` into `target`, whose extents say how many windows there are.
@@ -111,7 +113,7 @@ unsafe fn pool_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32], line
                     match kind {
                         _ if index == 0 => pixel.copy_from_slice(values),
                         Kind::Max => max_into(pixel, values),
-                        Kind::Average => add_into(pixel, values),
+                        Kind::Average | Kind::Sum => add_into(pixel, values),
                     }
                 }
             }
@@ -129,7 +131,7 @@ unsafe fn pool_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32], line
                     match kind {
                         _ if index == 0 => target.copy_from_slice(values),
                         Kind::Max => max_into(target, values),
-                        Kind::Average => add_into(target, values),
+                        Kind::Average | Kind::Sum => add_into(target, values),
                     }
                 }
                 if kind == Kind::Average {
@@ -148,7 +150,7 @@ unsafe fn pool_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32], line
     }
 }
 
-/// Mean or maximum over all positions: `[N, C, H, W]` to one pixel per image.
+/// Mean, sum or maximum over all positions: `[N, C, H, W]` to one pixel per image.
 pub(crate) fn global(isa: Isa, kind: Kind, source: (&[f32], Map), target: (&mut [f32], Map)) {
     let (input, from) = source;
     let (out, to) = target;
@@ -183,6 +185,8 @@ unsafe fn global_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
     let Job { kind, from, to, .. } = *job;
     let channels = from.channels;
     let factor = 1.0 / (from.height * from.width).max(1) as f32;
+    // Row by row: a long sum rounds less in parts.
+    let mut line = vec![0.0f32; channels];
     for n in 0..to.batch {
         let at = to.at(n, 0, 0);
         let target = &mut out[at..at + channels];
@@ -191,10 +195,15 @@ unsafe fn global_with<S: Simd>(job: &Job<'_>, input: &[f32], out: &mut [f32]) {
                 let at = from.at(n, y, x);
                 let values = &input[at..at + channels];
                 match kind {
-                    _ if y + x == 0 => target.copy_from_slice(values),
-                    Kind::Max => max_into(target, values),
-                    Kind::Average => add_into(target, values),
+                    _ if x == 0 => line.copy_from_slice(values),
+                    Kind::Max => max_into(&mut line, values),
+                    Kind::Average | Kind::Sum => add_into(&mut line, values),
                 }
+            }
+            match kind {
+                _ if y == 0 => target.copy_from_slice(&line),
+                Kind::Max => max_into(target, &line),
+                Kind::Average | Kind::Sum => add_into(target, &line),
             }
         }
         if kind == Kind::Average {

@@ -10,7 +10,8 @@
 /// # Safety
 /// Every function of an implementation may use instructions of its set: call them only inside a
 /// function compiled with the matching `target_feature`, after [`Isa::detect`] found it. `load` and
-/// `store` access `LANES` elements at the pointer, with no alignment requirement.
+/// `store` access `LANES` elements at the pointer, `load_first` and `store_first` the first `count`, with
+/// no alignment requirement.
 pub(crate) unsafe trait Simd: Copy {
     /// One vector.
     type V: Copy;
@@ -23,10 +24,16 @@ pub(crate) unsafe trait Simd: Copy {
     unsafe fn splat(value: f32) -> Self::V;
     unsafe fn load(source: *const f32) -> Self::V;
     unsafe fn store(target: *mut f32, value: Self::V);
+    /// The first `count <= LANES` elements, zeros above; touches nothing beyond them.
+    unsafe fn load_first(source: *const f32, count: usize) -> Self::V;
+    /// Stores the first `count <= LANES` elements; touches nothing beyond them.
+    unsafe fn store_first(target: *mut f32, value: Self::V, count: usize);
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// `value` in the lanes where `gate` is positive, 0 in the others.
+    unsafe fn where_positive(gate: Self::V, value: Self::V) -> Self::V;
     /// `a * b + c`
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
 }
@@ -60,6 +67,22 @@ unsafe impl Simd for Portable {
         unsafe { target.cast::<[f32; 8]>().write_unaligned(value) }
     }
     #[inline(always)]
+    unsafe fn load_first(source: *const f32, count: usize) -> Self::V {
+        let mut value = [0.0; 8];
+        for lane in 0..count.min(8) {
+            // SAFETY: the caller grants `count` readable elements.
+            value[lane] = unsafe { *source.add(lane) };
+        }
+        value
+    }
+    #[inline(always)]
+    unsafe fn store_first(target: *mut f32, value: Self::V, count: usize) {
+        for lane in 0..count.min(8) {
+            // SAFETY: the caller grants `count` writable elements.
+            unsafe { *target.add(lane) = value[lane] };
+        }
+    }
+    #[inline(always)]
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
         std::array::from_fn(|lane| a[lane] + b[lane])
     }
@@ -74,6 +97,10 @@ unsafe impl Simd for Portable {
     #[inline(always)]
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
         std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
+    }
+    #[inline(always)]
+    unsafe fn where_positive(gate: Self::V, value: Self::V) -> Self::V {
+        std::array::from_fn(|lane| if gate[lane] > 0.0 { value[lane] } else { 0.0 })
     }
     #[inline(always)]
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
@@ -113,6 +140,14 @@ mod x86 {
             unsafe { _mm256_storeu_ps(target, value) }
         }
         #[inline(always)]
+        unsafe fn load_first(source: *const f32, count: usize) -> __m256 {
+            unsafe { _mm256_maskload_ps(source, first(count)) }
+        }
+        #[inline(always)]
+        unsafe fn store_first(target: *mut f32, value: __m256, count: usize) {
+            unsafe { _mm256_maskstore_ps(target, first(count), value) }
+        }
+        #[inline(always)]
         unsafe fn add(a: __m256, b: __m256) -> __m256 {
             unsafe { _mm256_add_ps(a, b) }
         }
@@ -129,8 +164,24 @@ mod x86 {
             unsafe { _mm256_max_ps(a, b) }
         }
         #[inline(always)]
+        unsafe fn where_positive(gate: __m256, value: __m256) -> __m256 {
+            unsafe {
+                let open = _mm256_cmp_ps::<_CMP_GT_OQ>(gate, _mm256_setzero_ps());
+                _mm256_and_ps(open, value)
+            }
+        }
+        #[inline(always)]
         unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
             unsafe { _mm256_fmadd_ps(a, b, c) }
+        }
+    }
+
+    /// All bits set in the first `count` lanes.
+    #[inline(always)]
+    unsafe fn first(count: usize) -> __m256i {
+        unsafe {
+            let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), lanes)
         }
     }
 
@@ -161,6 +212,16 @@ mod x86 {
             unsafe { _mm512_storeu_ps(target, value) }
         }
         #[inline(always)]
+        unsafe fn load_first(source: *const f32, count: usize) -> __m512 {
+            let mask = (1u32 << count.min(16)).wrapping_sub(1) as u16;
+            unsafe { _mm512_maskz_loadu_ps(mask, source) }
+        }
+        #[inline(always)]
+        unsafe fn store_first(target: *mut f32, value: __m512, count: usize) {
+            let mask = (1u32 << count.min(16)).wrapping_sub(1) as u16;
+            unsafe { _mm512_mask_storeu_ps(target, mask, value) }
+        }
+        #[inline(always)]
         unsafe fn add(a: __m512, b: __m512) -> __m512 {
             unsafe { _mm512_add_ps(a, b) }
         }
@@ -175,6 +236,13 @@ mod x86 {
         #[inline(always)]
         unsafe fn max(a: __m512, b: __m512) -> __m512 {
             unsafe { _mm512_max_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn where_positive(gate: __m512, value: __m512) -> __m512 {
+            unsafe {
+                let open = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(gate, _mm512_setzero_ps());
+                _mm512_maskz_mov_ps(open, value)
+            }
         }
         #[inline(always)]
         unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
@@ -221,6 +289,26 @@ mod arm {
             }
         }
         #[inline(always)]
+        unsafe fn load_first(source: *const f32, count: usize) -> Self::V {
+            let mut lanes = [0.0f32; 8];
+            unsafe {
+                for lane in 0..count.min(8) {
+                    lanes[lane] = *source.add(lane);
+                }
+                Self::load(lanes.as_ptr())
+            }
+        }
+        #[inline(always)]
+        unsafe fn store_first(target: *mut f32, value: Self::V, count: usize) {
+            let mut lanes = [0.0f32; 8];
+            unsafe {
+                Self::store(lanes.as_mut_ptr(), value);
+                for lane in 0..count.min(8) {
+                    *target.add(lane) = lanes[lane];
+                }
+            }
+        }
+        #[inline(always)]
         unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
             unsafe { (vaddq_f32(a.0, b.0), vaddq_f32(a.1, b.1)) }
         }
@@ -235,6 +323,16 @@ mod arm {
         #[inline(always)]
         unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
             unsafe { (vmaxq_f32(a.0, b.0), vmaxq_f32(a.1, b.1)) }
+        }
+        #[inline(always)]
+        unsafe fn where_positive(gate: Self::V, value: Self::V) -> Self::V {
+            unsafe {
+                let half = |gate: float32x4_t, value: float32x4_t| {
+                    let open = vcgtzq_f32(gate);
+                    vreinterpretq_f32_u32(vandq_u32(open, vreinterpretq_u32_f32(value)))
+                };
+                (half(gate.0, value.0), half(gate.1, value.1))
+            }
         }
         #[inline(always)]
         unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
@@ -313,13 +411,13 @@ impl Isa {
         }
     }
 
-    /// Output channels of one weight panel of the matrix micro-kernel.
+    /// Elements of one vector.
     #[must_use]
-    pub(crate) fn panel(self) -> usize {
+    pub(crate) fn lanes(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => 2 * Avx512::LANES,
-            _ => 16,
+            Self::Avx512 => Avx512::LANES,
+            _ => 8,
         }
     }
 }

@@ -97,10 +97,12 @@ fn transpose_expand(kernel: [[f64; 3]; 3]) -> [[f64; 3]; 4] {
     rows
 }
 
-/// Convolves. `source` must have a halo that covers the padding `[top, left]` and, at the bottom
-/// and right, everything tiles of 2x2 outputs read: `2 * ceil(out / 2) + 2 - pad - in` pixels.
+/// Convolves. Position (0, 0) of `source` is what the first tap of output (0, 0) reads; at the
+/// bottom and right everything that tiles of 2x2 outputs read must be readable:
+/// `2 * ceil(out / 2) + 2` rows and columns.
 ///
-/// `residual` adds another map of the output's extents before clamping.
+/// `residual` adds another map of the output's extents before clamping; where `gate`, a third one,
+/// is not positive, the result is 0.
 #[expect(
     clippy::too_many_arguments,
     reason = "one call site; a struct would repeat the names"
@@ -108,9 +110,9 @@ fn transpose_expand(kernel: [[f64; 3]; 3]) -> [[f64; 3]; 4] {
 pub(crate) fn convolve(
     weights: &WinogradWeights,
     source: (&[f32], Map),
-    [pad_top, pad_left]: [usize; 2],
     target: (&mut [f32], Map),
     residual: Option<(&[f32], Map)>,
+    gate: Option<(&[f32], Map)>,
     bias: &[f32],
     [low, high]: [f32; 2],
     scratch: &mut [f32],
@@ -122,18 +124,16 @@ pub(crate) fn convolve(
     assert_eq!(bias.len(), weights.outputs, "one bias per output channel");
     assert!(to.end() <= out.len(), "output out of range");
     let [tiles_y, tiles_x] = [to.height.div_ceil(2), to.width.div_ceil(2)];
-    let (top, left) = (pad_top * from.row, pad_left * from.pixel);
-    assert!(top + left <= from.offset, "halo too small");
-    let last = from.offset - top - left
+    let last = from.offset
         + from.batch.saturating_sub(1) * from.image
         + (2 * tiles_y + 1) * from.row
         + (2 * tiles_x + 1) * from.pixel
         + from.channels;
     assert!(last <= input.len(), "input out of range");
-    if let Some((data, map)) = residual {
+    for (data, map) in residual.iter().chain(&gate) {
         assert!(
             map.end() <= data.len() && map.channels == to.channels,
-            "residual out of range"
+            "residual or gate out of range"
         );
     }
 
@@ -150,7 +150,6 @@ pub(crate) fn convolve(
         let job = Job {
             from,
             to,
-            shift: top + left,
             corners,
             block,
         };
@@ -172,6 +171,7 @@ pub(crate) fn convolve(
         }
         let finish = Finish {
             residual,
+            gate,
             bias,
             low,
             high,
@@ -192,13 +192,13 @@ pub(crate) fn convolve(
 struct Job<'a> {
     from: Map,
     to: Map,
-    shift: usize,
     corners: &'a [[usize; 3]],
     block: usize,
 }
 
 struct Finish<'a> {
     residual: Option<(&'a [f32], Map)>,
+    gate: Option<(&'a [f32], Map)>,
     bias: &'a [f32],
     low: f32,
     high: f32,
@@ -221,12 +221,11 @@ unsafe fn transform_input<S: Simd>(job: &Job<'_>, input: &[f32], points: &mut [f
         from,
         corners,
         block,
-        shift,
         ..
     } = *job;
     let channels = from.channels;
     for (tile, &[n, y, x]) in corners.iter().enumerate() {
-        let corner = from.at(n, y, x) - shift;
+        let corner = from.at(n, y, x);
         let target = tile * channels;
         let step = block * channels;
         // SAFETY: `convolve` checked that 4x4 pixels from every corner are inside `input`, and
@@ -329,6 +328,10 @@ unsafe fn transform_output<S: Simd>(
                             }
                             value =
                                 S::min(S::max(value, S::splat(finish.low)), S::splat(finish.high));
+                            if let Some((data, map)) = finish.gate {
+                                let at = map.at(n, y + dy, x + dx) + c;
+                                value = S::where_positive(S::load(data.as_ptr().add(at)), value);
+                            }
                             S::store(out.as_mut_ptr().add(to.at(n, y + dy, x + dx) + c), value);
                         }
                     }
@@ -351,7 +354,14 @@ unsafe fn transform_output<S: Simd>(
                                 .residual
                                 .map_or(0.0, |(data, map)| data[map.at(n, y + dy, x + dx) + c]);
                             let value = values[c] + finish.bias[c] + more;
-                            out[at + c] = value.max(finish.low).min(finish.high);
+                            let open = finish.gate.is_none_or(|(data, map)| {
+                                data[map.at(n, y + dy, x + dx) + c] > 0.0
+                            });
+                            out[at + c] = if open {
+                                value.max(finish.low).min(finish.high)
+                            } else {
+                                0.0
+                            };
                         }
                     }
                 }
@@ -417,9 +427,9 @@ mod tests {
                 for _ in 0..rounds {
                     convolve(
                         &weights,
-                        (&input, from),
-                        [1, 1],
+                        (&input, Map { offset: 0, ..from }),
                         (&mut out, to),
+                        None,
                         None,
                         &bias,
                         [0.0, 9.0],

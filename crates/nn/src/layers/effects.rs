@@ -86,6 +86,8 @@ pub(super) fn effect(site: &Site<'_>) -> Effect {
             layout.map_or_else(|| Effect::lost(None), |layout| Effect::same(layout, &[0]))
         }
         Op::Pad { before, after, .. } => pad(site, before, after),
+        // Layers are looked for in networks as files hold them.
+        Op::Adjoint(_) => Effect::lost(None),
     }
 }
 

@@ -16,6 +16,8 @@ mod effects;
 mod layout;
 mod receptive;
 mod sign;
+
+pub(crate) use sign::never_negative;
 mod trace;
 
 #[cfg(test)]
@@ -132,7 +134,7 @@ pub fn layers_from_names(graph: &Graph, names: &[String]) -> Result<Vec<LayerVal
 
 fn describe(graph: &Graph, trace: &Trace, values: &[ValueId]) -> Vec<LayerValue> {
     let cuts: HashSet<ValueId> = cut_values(graph).into_iter().collect();
-    let never_negative = sign::never_negative(graph);
+    let never_negative = never_negative(graph);
     let fields = receptive::receptive_fields(graph, trace);
     let extent = |extent: usize| u32::try_from(extent).unwrap_or(u32::MAX);
     values

@@ -285,6 +285,7 @@ fn axis_windows(reader: &Reader<'_>, operand: usize, output: usize) -> Vec<(usiz
         }
         Op::Conv(_)
         | Op::ConvTranspose(_)
+        | Op::Adjoint(_)
         | Op::GlobalAveragePool
         | Op::GlobalMaxPool
         | Op::InstanceNormalization { .. } => all(2..rank.max(2)),

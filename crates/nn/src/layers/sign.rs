@@ -6,7 +6,7 @@
 use crate::graph::ir::{Binary, Graph, Node, Op, PadMode, Unary};
 
 /// Per value: it is never below 0. One pass, linear in the graph and the constants.
-pub(super) fn never_negative(graph: &Graph) -> Vec<bool> {
+pub(crate) fn never_negative(graph: &Graph) -> Vec<bool> {
     let mut known: Vec<bool> = graph
         .values
         .iter()
@@ -83,6 +83,7 @@ fn node_result(node: &Node, known: &[bool]) -> bool {
         | Op::Gemm { .. }
         | Op::BatchNormalization { .. }
         | Op::LayerNormalization { .. }
-        | Op::InstanceNormalization { .. } => false,
+        | Op::InstanceNormalization { .. }
+        | Op::Adjoint(_) => false,
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn finish(imported: Imported, options: &LoadOptions) -> Result<Finish
         nodes,
         input,
         output,
+        feeds: Vec::new(),
     };
     let (roots, output_is_probability) = match before_softmax {
         Some(_) => (vec![file_output], true),

@@ -112,6 +112,95 @@ fn apply_binary(function: Binary, a: f64, b: f64) -> f64 {
     }
 }
 
+/// Derivative of a unary function. At kinks: ReLU' (0) = 0, Clip' (bound) = 1 (method.md section
+/// 3.2), |x|' (0) = 0, and the right-hand slope elsewhere.
+pub(crate) fn derivative(function: Unary, x: f64) -> f64 {
+    let step = |inside: bool| f64::from(u8::from(inside));
+    let hard_sigmoid = |alpha: f64, beta: f64| {
+        let value = alpha * x + beta;
+        alpha * step((0.0..=1.0).contains(&value))
+    };
+    let density = |x: f64| (-x * x).exp() * 2.0 / std::f64::consts::PI.sqrt();
+    match function {
+        Unary::Relu => step(x > 0.0),
+        Unary::LeakyRelu(alpha) => {
+            if x < 0.0 {
+                f64::from(alpha)
+            } else {
+                1.0
+            }
+        }
+        Unary::Clip(low, high) => step(f64::from(low) <= x && x <= f64::from(high)),
+        Unary::Sigmoid => sigmoid(x) * (1.0 - sigmoid(x)),
+        Unary::HardSigmoid(alpha, beta) => hard_sigmoid(f64::from(alpha), f64::from(beta)),
+        Unary::HardSwish => {
+            let gate = (x / 6.0 + 0.5).clamp(0.0, 1.0);
+            gate + x * hard_sigmoid(1.0 / 6.0, 0.5)
+        }
+        Unary::Erf => density(x),
+        Unary::Gelu => {
+            let root = std::f64::consts::FRAC_1_SQRT_2;
+            0.5 * (1.0 + erf(x * root)) + 0.5 * x * root * density(x * root)
+        }
+        Unary::GeluTanh => {
+            let factor = (2.0 / std::f64::consts::PI).sqrt();
+            let tanh = (factor * (x + 0.044_715 * x.powi(3))).tanh();
+            let inner = factor * (1.0 + 3.0 * 0.044_715 * x * x);
+            0.5 * (1.0 + tanh) + 0.5 * x * (1.0 - tanh * tanh) * inner
+        }
+        Unary::Tanh => 1.0 - x.tanh().powi(2),
+        Unary::Sqrt => 0.5 / x.sqrt(),
+        Unary::Exp => x.exp(),
+        Unary::Log => 1.0 / x,
+        Unary::Neg => -1.0,
+        Unary::Abs => step(x > 0.0) - step(x < 0.0),
+        Unary::Reciprocal => -1.0 / (x * x),
+        Unary::Elu(alpha) => {
+            if x < 0.0 {
+                f64::from(alpha) * x.exp()
+            } else {
+                1.0
+            }
+        }
+        Unary::Softplus => sigmoid(x),
+        Unary::Swish => sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x))),
+    }
+}
+
+/// Partial derivative with respect to the first or the second operand; ties of Max and Min count
+/// for the first, PRelu' (0) is 1.
+pub(crate) fn partial(function: Binary, second: bool, a: f64, b: f64) -> f64 {
+    let step = |inside: bool| f64::from(u8::from(inside));
+    match (function, second) {
+        (Binary::Add, _) | (Binary::Sub, false) => 1.0,
+        (Binary::Sub, true) => -1.0,
+        (Binary::Mul, false) => b,
+        (Binary::Mul, true) => a,
+        (Binary::Div, false) => 1.0 / b,
+        (Binary::Div, true) => -a / (b * b),
+        (Binary::Pow, false) => b * a.powf(b - 1.0),
+        (Binary::Pow, true) => a.powf(b) * a.ln(),
+        (Binary::Max, false) => step(a >= b),
+        (Binary::Max, true) => step(a < b),
+        (Binary::Min, false) => step(a <= b),
+        (Binary::Min, true) => step(a > b),
+        (Binary::PRelu, false) => {
+            if a < 0.0 {
+                b
+            } else {
+                1.0
+            }
+        }
+        (Binary::PRelu, true) => {
+            if a < 0.0 {
+                a
+            } else {
+                0.0
+            }
+        }
+    }
+}
+
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }

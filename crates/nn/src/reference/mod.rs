@@ -6,6 +6,7 @@
 //! order. Time is the number of multiply-adds times about a nanosecond, memory the sum of all
 //! values plus one `f64` plane.
 
+mod adjoint;
 mod conv;
 mod elementwise;
 mod index;
@@ -18,7 +19,7 @@ mod resize;
 
 pub use resize::{linear_sources, nearest_source};
 
-pub(crate) use elementwise::erf;
+pub(crate) use elementwise::{derivative, erf};
 pub(crate) use movement::{rearrange, split_shapes};
 
 use crate::graph::shape::{self, ShapeError};
@@ -55,6 +56,15 @@ pub enum RunError {
 ///
 /// All entries are `Some` for a graph that passes [`verify`] and has no unused values.
 pub fn run(graph: &Graph, input: &Tensor) -> Result<Vec<Option<Tensor>>, RunError> {
+    run_with(graph, input, &[])
+}
+
+/// [`run`] for a derived graph; `feeds` in the order of [`Graph::feeds`].
+pub fn run_with(
+    graph: &Graph,
+    input: &Tensor,
+    feeds: &[Tensor],
+) -> Result<Vec<Option<Tensor>>, RunError> {
     verify(graph)?;
     check_data(input)?;
     let expected = &graph.values[graph.input.index()].shape;
@@ -70,6 +80,10 @@ pub fn run(graph: &Graph, input: &Tensor) -> Result<Vec<Option<Tensor>>, RunErro
         .map(|value| value.constant.clone())
         .collect();
     values[graph.input.index()] = Some(input.clone());
+    for (&feed, tensor) in graph.feeds.iter().zip(feeds) {
+        check_data(tensor)?;
+        values[feed.index()] = Some(tensor.clone());
+    }
     for node in &graph.nodes {
         let operands: Vec<&Tensor> = node
             .inputs
@@ -160,6 +174,7 @@ pub fn evaluate(
             mode,
             coordinates,
         } => resize::resize(first, scales, *mode, *coordinates, output_shape),
+        Op::Adjoint(adjoint) => adjoint::evaluate(adjoint, operands, output_shape),
         // Pure rearrangements were handled above.
         Op::Concat { .. }
         | Op::Split { .. }

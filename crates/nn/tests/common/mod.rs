@@ -10,12 +10,15 @@
 )]
 
 pub mod file;
+pub mod gradients;
 pub mod operators;
 pub mod samples;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use summit_nn::exec::{CompileOptions, Network};
+use summit_nn::flow::Flow;
 use summit_nn::graph::{Graph, Op, Tensor};
 use summit_nn::reference;
 
@@ -101,7 +104,6 @@ pub fn built_in(
     let options = CompileOptions {
         observed: observed.copied().collect(),
         portable,
-        ..CompileOptions::default()
     };
     let network = Network::compile(graph, &options).map_err(|error| error.to_string())?;
     let mut session = network.session();
@@ -138,8 +140,74 @@ impl Archive {
         self.0.by_name(name).unwrap().unwrap().into_vec().unwrap()
     }
 
+    /// An array of double precision numbers, flattened.
+    pub fn doubles(&mut self, name: &str) -> Vec<f64> {
+        self.0.by_name(name).unwrap().unwrap().into_vec().unwrap()
+    }
+
     /// An array of single precision numbers, flattened.
     pub fn floats(&mut self, name: &str) -> Vec<f32> {
         self.0.by_name(name).unwrap().unwrap().into_vec().unwrap()
     }
+
+    /// An array of 32-bit integers, flattened.
+    pub fn integers(&mut self, name: &str) -> Vec<i64> {
+        let data: Vec<i32> = self.0.by_name(name).unwrap().unwrap().into_vec().unwrap();
+        data.into_iter().map(i64::from).collect()
+    }
+}
+
+/// The runner-up of a class: the largest other logit, the lowest index among equals.
+pub fn runner_up(logits: &[f32], class: usize) -> usize {
+    let others = (0..logits.len()).filter(|&k| k != class);
+    others
+        .reduce(|best, k| if logits[k] > logits[best] { k } else { best })
+        .unwrap()
+}
+
+/// `dz/dlogits` of the margin of a class.
+pub fn margin(logits: &[f32], class: usize) -> Vec<f32> {
+    let mut seed = vec![0.0; logits.len()];
+    seed[class] = 1.0;
+    seed[runner_up(logits, class)] = -1.0;
+    seed
+}
+
+/// Largest `|sum_j E_i->j - R_i|` relative to the largest R of its layer (method.md section 3.2), over
+/// the blocks into the first, a middle, the last two layers and the logits.
+pub fn conservation(graph: &Graph, input: &Tensor, class: usize) -> f64 {
+    let layers = summit_nn::layers::find_layers(graph);
+    let values: Vec<_> = layers.iter().map(|layer| layer.value).collect();
+    let flow = Arc::new(Flow::new(graph, &values, 16).unwrap());
+    let mut session = flow.session();
+    let found = session
+        .scores(&input.data, &mut |logits| margin(logits, class))
+        .unwrap();
+    let mut worst: f64 = 0.0;
+    for top in [1, layers.len() / 2, layers.len() - 1, layers.len()] {
+        let Some(lower) = top.checked_sub(1) else {
+            continue;
+        };
+        let (above, channels) = match found.gradients.get(top) {
+            Some(gradient) => (gradient, found.scores[top].len()),
+            None => (&found.seed, found.logits.len()),
+        };
+        // Channels whose gradient is zero pass nothing on.
+        let plane = above.len() / channels;
+        let active: Vec<usize> = (0..channels)
+            .filter(|j| above[j * plane..(j + 1) * plane].iter().any(|&g| g != 0.0))
+            .collect();
+        let edges = session
+            .edges(lower, &found.activations[lower], above, &active)
+            .unwrap();
+        let scores = &found.scores[lower];
+        let scale = scores
+            .iter()
+            .fold(1e-30, |m: f64, &r| m.max(f64::from(r).abs()));
+        for (i, &r) in scores.iter().enumerate() {
+            let sum: f64 = edges.iter().map(|row| f64::from(row[i])).sum();
+            worst = worst.max((sum - f64::from(r)).abs() / scale);
+        }
+    }
+    worst
 }

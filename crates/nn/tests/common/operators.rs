@@ -1,9 +1,13 @@
-//! The operator cases of `tests/data/operators.npz` and the forms that are refused.
+//! The operator cases of `tests/data/operators.npz`, their derivatives in
+//! `tests/data/operator_gradients.npz`, and the forms that are refused.
 
+use super::samples::uniform;
 use super::{Archive, Execute, numbers};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
-use summit_nn::graph::Tensor;
-use summit_nn::onnx::{LoadOptions, load_bytes};
+use summit_nn::graph::{Tensor, ValueId};
+use summit_nn::onnx::{LoadOptions, Model, load_bytes};
 
 /// One small model.
 pub struct Case {
@@ -15,6 +19,19 @@ pub struct Case {
     pub input: Tensor,
     /// The scores.
     pub expected: Vec<f32>,
+    /// Gradients of `<upstream, scores>` (see [`scores`]) by the image (named `image`) and by the floating-point
+    /// operands among the initialisers, by name in the file; none where the case is not
+    /// differentiable. PyTorch in double precision.
+    pub gradients: Vec<(String, Vec<f32>)>,
+}
+
+impl Case {
+    /// The gradient of the scores that `gradients` are made from, as long as `expected`.
+    pub fn upstream(&self) -> Vec<f32> {
+        uniform(1, &self.name, &[self.expected.len()], -1.0, 1.0)
+            .data
+            .to_vec()
+    }
 }
 
 /// What became of a case.
@@ -27,31 +44,72 @@ pub enum Outcome {
     Broken(String),
 }
 
+fn open(name: &str) -> Archive {
+    Archive::open(
+        &Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/data")
+            .join(name),
+    )
+}
+
+fn index(archive: &mut Archive) -> Vec<serde_json::Value> {
+    serde_json::from_slice(&archive.bytes("index")).unwrap()
+}
+
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+/// Where an entry's part begins and ends in an array, by the list `value` from `first` on.
+fn range(value: &serde_json::Value, first: usize) -> Range<usize> {
+    let bound = |at: usize| usize::try_from(value[at].as_u64().unwrap()).unwrap();
+    bound(first)..bound(first + 1)
+}
+
+/// Gradients by case and value.
+fn gradients() -> BTreeMap<String, Vec<(String, Vec<f32>)>> {
+    let mut archive = open("operator_gradients.npz");
+    let numbers = archive.floats("gradients");
+    let part = |entry: &serde_json::Value| (text(&entry[0]), numbers[range(entry, 1)].to_vec());
+    let parts = |entry: &serde_json::Value| {
+        let list = entry["gradients"].as_array().unwrap();
+        (text(&entry["name"]), list.iter().map(part).collect())
+    };
+    index(&mut archive).iter().map(parts).collect()
+}
+
 /// All cases.
 pub fn cases() -> Vec<Case> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/operators.npz");
-    let mut archive = Archive::open(&path);
+    let mut archive = open("operators.npz");
+    let mut gradients = gradients();
     let models = archive.bytes("models");
     let inputs = archive.floats("inputs");
     let expected = archive.floats("expected");
-    let range = |value: &serde_json::Value| {
-        let bound = |end: usize| usize::try_from(value[end].as_u64().unwrap()).unwrap();
-        bound(0)..bound(1)
-    };
-    let index: Vec<serde_json::Value> = serde_json::from_slice(&archive.bytes("index")).unwrap();
-    let case = |entry: &serde_json::Value| Case {
-        name: entry["name"].as_str().unwrap().to_owned(),
-        model: models[range(&entry["model"])].to_vec(),
+    let mut case = |entry: &serde_json::Value| Case {
+        name: text(&entry["name"]),
+        model: models[range(&entry["model"], 0)].to_vec(),
         input: Tensor {
             shape: numbers(&entry["input_shape"])
                 .iter()
                 .map(|&x| x as usize)
                 .collect(),
-            data: inputs[range(&entry["input"])].into(),
+            data: inputs[range(&entry["input"], 0)].into(),
         },
-        expected: expected[range(&entry["expected"])].to_vec(),
+        expected: expected[range(&entry["expected"], 0)].to_vec(),
+        gradients: gradients.remove(&text(&entry["name"])).unwrap_or_default(),
     };
-    index.iter().map(case).collect()
+    let cases = index(&mut archive).iter().map(&mut case).collect();
+    assert!(gradients.is_empty(), "gradients of no case");
+    cases
+}
+
+/// What a case's `expected` are: the file's output. A final softmax is part of it; the graph's
+/// output are the scores before it.
+pub fn scores(model: &Model) -> ValueId {
+    match model.output_is_probability {
+        true => model.value_named(&model.output_name).unwrap(),
+        false => model.graph.output,
+    }
 }
 
 /// Loads and runs one case.
@@ -64,12 +122,7 @@ pub fn run(case: &Case, execute: Execute<'_>) -> Outcome {
         Ok(values) => values,
         Err(error) => return Outcome::Broken(error),
     };
-    // A final softmax is the file's output; the graph's output are the scores before it.
-    let output = match model.output_is_probability {
-        true => model.value_named(&model.output_name).unwrap(),
-        false => model.graph.output,
-    };
-    let Some(found) = values.get(&model.graph.values[output.index()].name) else {
+    let Some(found) = values.get(&model.graph.values[scores(&model).index()].name) else {
         return Outcome::Broken("the output is missing".to_owned());
     };
     if found.data.len() != case.expected.len() {

@@ -2,9 +2,11 @@
 //! weights and inputs, and the comparison. Twin of `tools/reference/samples.py`.
 
 use super::{Archive, Execute};
+use std::collections::BTreeMap;
+use std::path::Path;
 use summit_nn::graph::ir::Binary;
 use summit_nn::graph::{Op, Tensor};
-use summit_nn::onnx::Model;
+use summit_nn::onnx::{LoadOptions, Model, load};
 
 /// Elements kept of each tensor.
 const SAMPLES: usize = 64;
@@ -29,7 +31,7 @@ pub fn uniform(seed: u64, name: &str, shape: &[usize], low: f64, high: f64) -> T
     }
 }
 
-/// Limits of a constant by the operator that reads it, as in `make_light_models.py`.
+/// Limits of a constant by the operator that reads it, as in `light.py`.
 fn limits(op: &Op, position: usize, shape: &[usize]) -> (f64, f64) {
     let symmetric = |bound: f64| (-bound, bound);
     match (op, position) {
@@ -45,8 +47,21 @@ fn limits(op: &Op, position: usize, shape: &[usize]) -> (f64, f64) {
     }
 }
 
-/// Replaces every constant of the graph by generated numbers.
-pub fn generate_weights(model: &mut Model, seed: u64) {
+/// Reads a network that is stored without weights and generates them. Twin of `light.fill`.
+pub fn load_light(path: &Path, seed: u64, bounds: &BTreeMap<String, f64>) -> Model {
+    // The weights are ConstantOfShape nodes, which the default limit takes for an attack.
+    let options = LoadOptions {
+        max_folded_bytes: 2 << 30,
+        ..LoadOptions::default()
+    };
+    let mut model = load(path, &options).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    generate_weights(&mut model, seed, bounds);
+    model
+}
+
+/// Replaces every constant of the graph by generated numbers; those named in `bounds` lie in
+/// `[-bound, bound)` instead of within their `limits`.
+fn generate_weights(model: &mut Model, seed: u64, bounds: &BTreeMap<String, f64>) {
     let graph = &mut model.graph;
     let mut made = vec![false; graph.values.len()];
     for node in &graph.nodes {
@@ -57,10 +72,19 @@ pub fn generate_weights(model: &mut Model, seed: u64) {
             }
             // The old numbers go before the new ones come: the largest networks have gigabytes.
             value.constant = None;
-            let (low, high) = limits(&node.op, position, &value.shape);
+            let (low, high) = match bounds.get(&value.name) {
+                Some(&bound) => (-bound, bound),
+                None => limits(&node.op, position, &value.shape),
+            };
             value.constant = Some(uniform(seed, &value.name, &value.shape, low, high));
         }
     }
+}
+
+/// `limit` elements at equal distances, all of a shorter tensor.
+pub fn pick(data: &[f32], limit: usize) -> impl Iterator<Item = f32> {
+    let count = data.len().min(limit);
+    (0..count).map(move |k| data[k * data.len() / count])
 }
 
 /// What the other runtime computed for one input.
@@ -124,8 +148,7 @@ pub fn compare(
             .data
             .iter()
             .fold(0.0f32, |largest, x| largest.max(x.abs()));
-        let count = found.data.len().min(SAMPLES);
-        let pairs = (0..count).map(|k| (found.data[k * found.data.len() / count], samples[k]));
+        let pairs = pick(&found.data, SAMPLES).zip(samples.iter().copied());
         for (a, b) in pairs.chain([(largest, *scale)]) {
             let difference = f64::from((a - b).abs()) / f64::from(*scale);
             if difference.is_nan() || difference > agreement.worst.0 {

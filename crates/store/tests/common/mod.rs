@@ -1,11 +1,13 @@
 //! Synthetic runs: every value follows from the image id, so that any split of the images gives the
 //! same tables, and a plain in-memory computation says what they must be.
 
-#![allow(dead_code, clippy::unwrap_used)] // Each test binary uses a part.
+#![allow(dead_code, unused_imports, clippy::unwrap_used)] // Each test binary uses a part.
 
+pub mod folders;
+
+pub use folders::{assert_same, contents, mix};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use summit_store::{ImageList, ImageRange, ModelEntry, NO_LABEL, RunSpec, RunWriter, ShardData};
 use summit_tables::{
@@ -17,14 +19,6 @@ use summit_tables::{
 pub const CLASSES: u32 = 3;
 pub const CHANNELS: [u32; 2] = [8, 5];
 const BINS: u32 = 4;
-
-/// A small deterministic hash (splitmix64).
-pub fn mix(seed: u64) -> u64 {
-    let mut value = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
-}
 
 fn pick(image: u32, salt: u64, below: u32) -> u32 {
     u32::try_from(mix(u64::from(image) << 20 | salt) % u64::from(below)).unwrap()
@@ -77,6 +71,7 @@ pub fn spec(listed: u32) -> RunSpec {
         images: ImageList {
             listed,
             sha256: format!("{listed:064x}"),
+            passed_over: Vec::new(),
         },
     }
 }
@@ -243,40 +238,4 @@ pub fn write_run(folder: &Path, spec: RunSpec, numbers: Numbers<'_>, images_per_
         writer.commit_shard(range, &shard(range, numbers)).unwrap();
     }
     writer.finalize().unwrap();
-}
-
-/// The bytes of all files of a folder by relative path.
-pub fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(&next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let relative = path
-                    .strip_prefix(folder)
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .to_owned();
-                files.insert(relative, fs::read(&path).unwrap());
-            }
-        }
-    }
-    files
-}
-
-/// Panics with the names of the files that differ, not with their bytes.
-pub fn assert_same(left: &Path, right: &Path, but: &[&str]) {
-    let (left, right) = (contents(left), contents(right));
-    let names = left
-        .keys()
-        .chain(right.keys())
-        .filter(|name| !but.contains(&name.as_str()));
-    let different: Vec<_> = names
-        .filter(|name| left.get(*name) != right.get(*name))
-        .collect();
-    assert!(different.is_empty(), "{different:?}");
 }

@@ -28,7 +28,7 @@ const COLUMN_PITCH: f64 = 98.0;
 const ROW_PITCH: f64 = 146.0;
 const MARGIN: f64 = 28.0;
 const HEADER_HEIGHT: f64 = 92.0;
-const FOOTER_HEIGHT: f64 = 74.0;
+const FOOTER_HEIGHT: f64 = 14.0;
 /// Half the height of a class's pill.
 const CLASS_HALF_HEIGHT: f64 = 19.0;
 const NARROWEST_EDGE: f64 = 1.0;
@@ -146,7 +146,8 @@ impl<'a> Drawing<'a> {
             height,
             ..
         } = self;
-        let height = height - 60.0;
+        let legend_y = height - 34.0;
+        let height = height + self.legend_extra_height();
         writeln!(
             svg,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"sg\" role=\"img\" \
@@ -174,7 +175,7 @@ impl<'a> Drawing<'a> {
         self.write_edges(svg)?;
         self.write_nodes(svg)?;
         self.write_classes(svg)?;
-        self.write_legend(svg, height - 34.0)?;
+        self.write_legend(svg, legend_y)?;
         writeln!(svg, "</svg>")
     }
 
@@ -392,7 +393,7 @@ impl<'a> Drawing<'a> {
         writeln!(
             svg,
             "<rect class=\"tile halo\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{side:.1}\" height=\"{side:.1}\" rx=\"{radius:.1}\" \
-             fill=\"{}\" stroke=\"{}\" stroke-width=\"5\"/>",
+             fill=\"{}\" stroke=\"{}\" stroke-width=\"5\" paint-order=\"stroke\"/>",
             palette.tile, palette.paper
         )?;
         let thumbnail = (self.options.thumbnail)(node).filter(|uri| is_image_data_uri(uri));
@@ -510,7 +511,7 @@ impl<'a> Drawing<'a> {
             writeln!(
                 svg,
                 "<g><title>{} (class {})</title><rect class=\"class halo\" x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{:.1}\" rx=\"{CLASS_HALF_HEIGHT}\" \
-                 fill=\"{}\" stroke=\"{}\" stroke-width=\"5\"/>\
+                 fill=\"{}\" stroke=\"{}\" stroke-width=\"5\" paint-order=\"stroke\"/>\
                  <text class=\"on-class\" x=\"{x:.1}\" y=\"{:.1}\" font-size=\"15\" font-weight=\"600\" text-anchor=\"middle\" fill=\"{}\">{}</text></g>",
                 xml(&name),
                 class.class.0,

@@ -21,6 +21,7 @@ impl Net {
                 nodes: Vec::new(),
                 input: ValueId(0),
                 output: ValueId(0),
+                feeds: Vec::new(),
             },
         };
         net.value("input", &[1, channels, extent, extent], None);

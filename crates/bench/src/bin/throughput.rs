@@ -1,0 +1,252 @@
+//! Images per second of the main job and of the plain network, beside ONNX Runtime running the
+//! plain network on the same cores. Contenders take turns; medians of all rounds are reported.
+//!
+//! `cargo run --release -p summit-bench --bin throughput -- --model net.onnx --images photos/`
+#![allow(clippy::print_stdout, reason = "a report")]
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use summit_images::{
+    DecodeLimits, ImageFolder, ImageSource, InputShape, ScanOptions, from_metadata,
+};
+use summit_nn::backend::{Backend, Device, OrtBackend, OrtModel, Runner};
+use summit_nn::exec::{CompileOptions, Network};
+use summit_nn::layers::{find_blocks, find_layers};
+use summit_nn::onnx::{LoadOptions, Model, load};
+use summit_summarize::{Inputs, Pass, PassOptions, Progress, run_shards};
+
+/// What is measured: runs for about the given time and returns images per second.
+type Contender = Box<dyn FnMut(Duration) -> Result<f64>>;
+
+struct Arguments {
+    model: PathBuf,
+    images: Option<PathBuf>,
+    threads: usize,
+    rounds: usize,
+    seconds: f64,
+}
+
+fn arguments() -> Result<Arguments> {
+    let mut parsed = Arguments {
+        model: PathBuf::new(),
+        images: None,
+        threads: 2,
+        rounds: 5,
+        seconds: 2.0,
+    };
+    let mut rest = std::env::args().skip(1);
+    while let Some(flag) = rest.next() {
+        let value = rest
+            .next()
+            .with_context(|| format!("{flag} needs a value"))?;
+        match flag.as_str() {
+            "--model" => parsed.model = value.into(),
+            "--images" => parsed.images = Some(value.into()),
+            "--threads" => parsed.threads = value.parse()?,
+            "--rounds" => parsed.rounds = value.parse()?,
+            "--seconds" => parsed.seconds = value.parse()?,
+            _ => bail!("unknown argument {flag}"),
+        }
+    }
+    Ok(parsed)
+}
+
+fn main() -> Result<()> {
+    let arguments = arguments()?;
+    let model = load(&arguments.model, &LoadOptions::default())?;
+    let threads = arguments.threads;
+    let mut contenders: Vec<(String, Contender)> = Vec::new();
+    for (name, runners, own) in [
+        ("one thread a session", threads, 1),
+        ("all threads in one session", 1, threads),
+    ] {
+        let backend = onnx_runtime(&arguments.model, &model, own)?;
+        contenders.push((
+            format!("ONNX Runtime, plain network, {name}"),
+            plain(Arc::new(backend), &model, runners)?,
+        ));
+    }
+    let network = Network::compile(&model.graph, &CompileOptions::default())?;
+    contenders.push((
+        "Summit, plain network".to_owned(),
+        plain(Arc::new(network.clone()), &model, threads)?,
+    ));
+    if threads > 1 {
+        contenders.push((
+            "Summit, plain network, one worker".to_owned(),
+            plain(Arc::new(network), &model, 1)?,
+        ));
+    }
+    if let Some(images) = &arguments.images {
+        for (name, influence, workers) in [
+            ("Summit, main job without influence", false, threads),
+            ("Summit, main job", true, threads),
+            ("Summit, main job, one worker", true, 1),
+        ] {
+            contenders.push((
+                name.to_owned(),
+                main_job(&model, images, influence, workers)?,
+            ));
+        }
+    }
+    let mut rates = vec![Vec::new(); contenders.len()];
+    for _ in 0..arguments.rounds {
+        for ((_, contender), rates) in contenders.iter_mut().zip(&mut rates) {
+            rates.push(contender(Duration::from_secs_f64(arguments.seconds))?);
+        }
+    }
+    let medians: Vec<f64> = rates
+        .iter_mut()
+        .map(|rates| {
+            rates.sort_by(f64::total_cmp);
+            rates[rates.len() / 2]
+        })
+        .collect();
+    let peer = medians[0].max(medians[1]);
+    println!(
+        "{}: images/s on {threads} threads, medians of {} rounds of {} s, and ratio to the better ONNX Runtime",
+        arguments
+            .model
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy(),
+        arguments.rounds,
+        arguments.seconds
+    );
+    for ((name, _), median) in contenders.iter().zip(&medians) {
+        println!("{median:8.1} {:6.2} x  {name}", median / peer);
+    }
+    if let Some(peak) = peak_memory_mib() {
+        println!(
+            "{peak:8.0} MiB peak memory of this process, ONNX Runtime and all contenders together"
+        );
+    }
+    Ok(())
+}
+
+fn onnx_runtime(path: &Path, model: &Model, threads: usize) -> Result<OrtBackend> {
+    Ok(OrtBackend::new(&OrtModel {
+        bytes: &std::fs::read(path)?,
+        folder: path.parent(),
+        graph: &model.graph,
+        observed: &[],
+        device: Device::Cpu,
+        threads,
+    })?)
+}
+
+/// The network alone, `threads` runners side by side.
+fn plain(backend: Arc<dyn Backend>, model: &Model, threads: usize) -> Result<Contender> {
+    let shape = &model.graph.values[model.graph.input.index()].shape;
+    let input: Vec<f32> = (0..shape.iter().product::<usize>())
+        .map(|k| ((k * 7919) % 511) as f32 / 256.0 - 1.0)
+        .collect();
+    let mut runners: Vec<Box<dyn Runner>> = (0..threads)
+        .map(|_| backend.runner())
+        .collect::<Result<_, _>>()?;
+    for runner in &mut runners {
+        runner.run(&input, &mut |_, _| {})?;
+    }
+    Ok(Box::new(move |duration| {
+        let stop = AtomicBool::new(false);
+        let start = Instant::now();
+        let counts: Vec<Result<usize, _>> = std::thread::scope(|scope| {
+            let running: Vec<_> = runners
+                .iter_mut()
+                .map(|runner| {
+                    let (stop, input) = (&stop, &input);
+                    scope.spawn(move || {
+                        let mut count = 0;
+                        while !stop.load(Ordering::Relaxed) {
+                            runner.run(input, &mut |_, _| {})?;
+                            count += 1;
+                        }
+                        Ok::<usize, summit_nn::exec::RunError>(count)
+                    })
+                })
+                .collect();
+            std::thread::sleep(duration);
+            stop.store(true, Ordering::Relaxed);
+            running
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or(Ok(0)))
+                .collect()
+        });
+        let total: usize = counts.into_iter().sum::<Result<usize, _>>()?;
+        Ok(total as f64 / start.elapsed().as_secs_f64())
+    }))
+}
+
+/// Decoding, network and summaries of real images, shard by shard, nothing written.
+fn main_job(model: &Model, images: &Path, influence: bool, threads: usize) -> Result<Contender> {
+    let layers = find_layers(&model.graph);
+    let blocks = find_blocks(&model.graph, &layers);
+    let options = PassOptions {
+        influence,
+        ..PassOptions::default()
+    };
+    let pass = Arc::new(Pass::new(&model.graph, &layers, &blocks, options)?);
+    let source = ImageFolder::scan(images, &ScanOptions::default())?;
+    let &[_, channels, height, width] = model.graph.values[model.graph.input.index()]
+        .shape
+        .as_slice()
+    else {
+        bail!("the network's input is no image");
+    };
+    let input = InputShape {
+        channels: channels as u32,
+        height: height as u32,
+        width: width as u32,
+    };
+    let preprocessing = from_metadata(&model.metadata, input).preprocessing;
+    let mut next = 0;
+    Ok(Box::new(move |duration| {
+        let items = &source.list().items;
+        let labels = vec![None; items.len()];
+        let limits = DecodeLimits::default();
+        let inputs = Inputs {
+            source: &source,
+            items,
+            labels: &labels,
+            preprocessing: &preprocessing,
+            limits: &limits,
+        };
+        let start = Instant::now();
+        let mut seen = 0;
+        while start.elapsed() < duration {
+            // Shards of 64 images, as many as keep all workers busy.
+            let count = 64 * threads as u32;
+            if next + count > items.len() as u32 {
+                next = 0;
+            }
+            let ranges = (0..threads as u32)
+                .map(|shard| next + 64 * shard..next + 64 * (shard + 1))
+                .collect();
+            next += count;
+            run_shards(
+                &pass,
+                inputs,
+                ranges,
+                threads,
+                &Progress::default(),
+                &AtomicBool::new(false),
+                |_, tables| {
+                    seen += tables.images.len() + tables.skipped.len();
+                    Ok::<(), std::convert::Infallible>(())
+                },
+            )?;
+        }
+        Ok(seen as f64 / start.elapsed().as_secs_f64())
+    }))
+}
+
+/// Peak resident memory of this process, MiB (Linux).
+fn peak_memory_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1024.0)
+}

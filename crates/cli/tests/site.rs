@@ -1,0 +1,398 @@
+//! `summit serve` and `summit export` from outside: a run made by the command itself, HTTP by hand.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+
+#[allow(dead_code, reason = "its main is the example's")]
+#[path = "../examples/fixture.rs"]
+mod fixture;
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+
+const SUMMIT: &str = env!("CARGO_BIN_EXE_summit");
+
+fn summit(arguments: &[&str]) -> Output {
+    Command::new(SUMMIT).args(arguments).output().unwrap()
+}
+
+fn succeed(arguments: &[&str]) -> String {
+    let output = summit(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The run all tests look at; never written to after it is made.
+fn run() -> &'static Path {
+    static RUN: OnceLock<PathBuf> = OnceLock::new();
+    RUN.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("site");
+        let _ = std::fs::remove_dir_all(&folder);
+        fixture::make(&folder);
+        let [model, images, run] = ["net.onnx", "images", "run"].map(|name| folder.join(name));
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        succeed(&[
+            "run",
+            "--no-check",
+            "--mass",
+            "0.2",
+            "--model",
+            &text(&model),
+            "--images",
+            &text(&images),
+            "--out",
+            &text(&run),
+        ]);
+        run
+    })
+}
+
+/// A server on a free port, ended when dropped.
+struct Served {
+    child: Child,
+    host: String,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+struct Answer {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+impl Served {
+    fn start(folder: &Path, further: &[&str]) -> Self {
+        let mut child = Command::new(SUMMIT)
+            .args(["serve", folder.to_str().unwrap(), "--port", "0"])
+            .args(further)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let host = line
+            .trim()
+            .strip_prefix("http://")
+            .unwrap()
+            .trim_end_matches('/')
+            .to_owned();
+        Self { child, host }
+    }
+
+    /// Sends the request exactly as given.
+    fn raw(&self, request: &str) -> Answer {
+        let mut stream = TcpStream::connect(&self.host).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        let end = bytes
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .unwrap();
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let mut lines = head.lines();
+        let status = lines
+            .next()
+            .unwrap()
+            .split(' ')
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
+        let headers = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        Answer {
+            status,
+            headers,
+            body: bytes[end + 4..].to_vec(),
+        }
+    }
+
+    fn get_with(&self, path: &str, headers: &str) -> Answer {
+        let host = &self.host;
+        self.raw(&format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: close\r\n\r\n"
+        ))
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.get_with(path, "")
+    }
+
+    fn json(&self, path: &str) -> Value {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.headers["content-type"], "application/json");
+        serde_json::from_slice(&answer.body).unwrap()
+    }
+}
+
+#[test]
+fn the_page_and_nothing_beside_it() {
+    let served = Served::start(run(), &[]);
+    let page = served.get("/");
+    assert_eq!(page.status, 200);
+    assert!(String::from_utf8_lossy(&page.body).contains("<title>Summit</title>"));
+    assert!(
+        page.headers["content-security-policy"]
+            .starts_with("default-src 'none'; script-src 'self';")
+    );
+    assert_eq!(page.headers["x-content-type-options"], "nosniff");
+    for path in [
+        "/app.map",
+        "/bundle/",
+        "/bundle/graphs/",
+        "/bundle/../manifest.json",
+        "/../../../../etc/passwd",
+        "/..%2f..%2fetc/passwd",
+        "/bundle/graphs/..%2f..%2fmanifest.json",
+        "/bundle/%2e%2e/source.json",
+        "/source.json",
+        "/run/manifest.json",
+        "/images.parquet",
+        "//etc/passwd",
+        "/bundle/media/top/0/0.jpg%00.json",
+    ] {
+        let answer = served.get(path);
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(
+            !answer.body.starts_with(b"<"),
+            "{path}: a page instead of an error"
+        );
+    }
+    let host = &served.host;
+    let post = served.raw(&format!(
+        "POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    ));
+    assert_eq!(post.status, 405);
+}
+
+#[test]
+fn only_its_own_pages_may_ask() {
+    let served = Served::start(run(), &["--allow-host", "lab.example"]);
+    let port = served.host.rsplit_once(':').unwrap().1.to_owned();
+    let with_host = |host: &str| {
+        served
+            .raw(&format!(
+                "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+            ))
+            .status
+    };
+    assert_eq!(with_host(&format!("localhost:{port}")), 200);
+    assert_eq!(with_host("lab.example"), 200);
+    assert_eq!(with_host("evil.example"), 403);
+    assert_eq!(with_host(&format!("evil.example:{port}")), 403);
+    let own = format!("Origin: http://{}\r\n", served.host);
+    assert_eq!(served.get_with("/bundle/manifest.json", &own).status, 200);
+    for origin in ["http://evil.example", "null"] {
+        let answer = served.get_with("/bundle/manifest.json", &format!("Origin: {origin}\r\n"));
+        assert_eq!(answer.status, 403, "{origin}");
+    }
+}
+
+#[test]
+fn unchanged_files_are_not_sent_again() {
+    let served = Served::start(run(), &[]);
+    let path = "/bundle/classes.json";
+    let first = served.get(path);
+    let etag = &first.headers["etag"];
+    let again = served.get_with(path, &format!("If-None-Match: {etag}\r\n"));
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    let small = served.get_with(path, "Accept-Encoding: br, gzip;q=0.8\r\n");
+    assert_eq!(small.headers["content-encoding"], "gzip");
+    assert!(small.body.len() < first.body.len());
+}
+
+#[test]
+fn the_bundle_tells_what_the_run_holds() {
+    let served = Served::start(run(), &[]);
+    let manifest = served.json("/bundle/manifest.json");
+    assert_eq!(manifest["images"]["done"], 96);
+    assert_eq!(manifest["skipped"][0]["path"], "s01/broken.png");
+    assert_eq!(manifest["measure"], "conv-max");
+    let classes = served.json("/bundle/classes.json");
+    let sum = |column: &Value| {
+        column
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|n| n.as_u64().unwrap())
+            .sum::<u64>()
+    };
+    assert_eq!(sum(&classes["images"]), 96);
+    assert_eq!(sum(&classes["predicted"]), 96);
+    assert_eq!(
+        sum(&classes["correct"]),
+        manifest["images"]["correct"].as_u64().unwrap()
+    );
+    for histogram in classes["histogram"].as_array().unwrap() {
+        assert_eq!(sum(histogram), 12);
+    }
+    let confusion = served.json("/bundle/confusion.json");
+    assert_eq!(sum(&confusion["images"]), 96);
+
+    let similarity = served.json("/bundle/similarity/2.json");
+    for layer in similarity["permille"].as_array().unwrap() {
+        assert_eq!(layer[2], 1000, "a class is like itself");
+    }
+    let images = served.json("/bundle/images/3.json");
+    let margins: Vec<f64> = images["margin"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|n| n.as_f64().unwrap())
+        .collect();
+    assert_eq!(margins.len(), 12);
+    assert!(margins.is_sorted());
+    let missing = served.get("/bundle/graphs/99.json");
+    assert_eq!(missing.status, 404);
+    assert_eq!(
+        String::from_utf8_lossy(&missing.body),
+        "this run has no images of class 99\n"
+    );
+}
+
+/// The graph of the interface is the graph of `summit graph`; rows of A are those of its nodes.
+#[test]
+fn one_graph_wherever_it_is_shown() {
+    let served = Served::start(run(), &[]);
+    let text = succeed(&[
+        "graph",
+        run().to_str().unwrap(),
+        "--class",
+        "s05",
+        "--format",
+        "json",
+    ]);
+    let printed: Value = serde_json::from_str(&text).unwrap();
+    let graph = served.json("/bundle/graphs/4.json");
+    assert_eq!(graph, printed);
+    let rows = served.json("/bundle/activations/4.json");
+    for node in graph["nodes"].as_array().unwrap() {
+        let row = &rows["layers"][node["layer"].as_u64().unwrap() as usize];
+        let place = row["channel"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .position(|channel| channel == &node["channel"]);
+        let count = place.map_or(0, |place| row["images"][place].as_u64().unwrap());
+        assert_eq!(node["count"], count);
+    }
+}
+
+#[test]
+fn an_export_holds_what_serve_shows() {
+    let served = Served::start(run(), &[]);
+    let target = tempfile::tempdir().unwrap();
+    let site = target.path().join("site");
+    let arguments = ["export", run().to_str().unwrap(), site.to_str().unwrap()];
+    succeed(&arguments);
+    let files = files_below(&site);
+    let channels = 24 + 96 + 160 + 224;
+    // Interface, README and mark; tables; per layer; per class; two pictures a channel.
+    assert_eq!(files.len(), 5 + 2 + 3 + 3 * 4 + 5 * 8 + 2 * channels);
+    for (path, content) in &files {
+        if path.ends_with(".txt") || path == ".nojekyll" {
+            continue;
+        }
+        let answer = served.get(&format!("/{path}"));
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(&answer.body == content, "{path} differs");
+    }
+    let pictures = files.iter().filter(|(path, _)| path.ends_with(".jpg"));
+    for (path, content) in pictures {
+        assert!(content.starts_with(&[0xff, 0xd8]), "{path} is no JPEG");
+    }
+
+    let again = Served::start(&site, &[]);
+    for path in ["/", "/bundle/manifest.json", "/bundle/media/detail/3/1.jpg"] {
+        assert_eq!(again.get(path).body, served.get(path).body, "{path}");
+    }
+    assert_eq!(again.get("/bundle/graphs/99.json").status, 404);
+    assert_eq!(again.get("/README.txt").status, 404);
+
+    succeed(&arguments);
+    assert_eq!(
+        files_below(&site),
+        files,
+        "a second export into the same folder"
+    );
+}
+
+fn files_below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(current) = open.pop() {
+        for entry in std::fs::read_dir(current).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path
+                    .strip_prefix(folder)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                files.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn an_export_never_writes_over_other_things() {
+    let target = tempfile::tempdir().unwrap();
+    let precious = target.path().join("thesis.txt");
+    std::fs::write(&precious, "years of work").unwrap();
+    let output = summit(&[
+        "export",
+        run().to_str().unwrap(),
+        target.path().to_str().unwrap(),
+    ]);
+    assert_eq!(output.status.code(), Some(2));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        errors.contains("the folder is not empty and holds no earlier export"),
+        "{errors}"
+    );
+    assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 1);
+    assert_eq!(std::fs::read_to_string(precious).unwrap(), "years of work");
+}
+
+#[test]
+fn without_the_images_there_is_everything_but_pictures() {
+    let served = Served::start(run(), &["--images", "nowhere"]);
+    assert!(served.json("/bundle/manifest.json")["pictures"].is_null());
+    assert_eq!(served.get("/bundle/media/top/0/0.jpg").status, 404);
+    served.json("/bundle/graphs/0.json");
+}
+
+#[test]
+fn what_is_no_run_is_refused() {
+    let empty = tempfile::tempdir().unwrap();
+    let output = summit(&["serve", empty.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("summit: error: "));
+}

@@ -1,0 +1,476 @@
+//! Makes the files of the bundle from a finished run.
+//!
+//! Place in the flow: `query` and the image folder in, bytes out, one [`BundleFile`] at a time. What
+//! several files share (the image table, the rows of A, coordinates) is computed once and kept:
+//! `O(images + layers x classes x channels)` memory.
+
+use crate::file::BundleFile;
+use crate::pictures::{Crops, encode};
+use crate::schema::{
+    ActivationFile, ActivationRow, BUNDLE_SCHEMA_VERSION, ChannelExamples, ChannelFile,
+    EmbeddingFile, ImageFile, PictureFacts, SimilarityFile,
+};
+use crate::{SiteError, summary};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use summit_explain::embedding::Umap;
+use summit_explain::predictions::by_margin;
+use summit_explain::slice::explained_class;
+use summit_explain::{ActivationCounts, GroupSpec, NO_LABEL, cosine};
+use summit_query::{GraphChoices, MapOf, Maps, NoRecount, Questions};
+use summit_store::Source;
+use summit_tables::{
+    ChannelId, ClassId, DatasetExample, GroupId, Grouping, ImageId, ImageRecord, LayerId, LayerInfo,
+};
+
+/// How pictures are made (ui and atlas agree through the manifest).
+pub const PICTURES: PictureFacts = PictureFacts {
+    overview_tile: 32,
+    overview_columns: 32,
+    top_side: 96,
+    detail_tile: 96,
+    sheet_tile: 64,
+    sheet_columns: 10,
+    sheet_images: 200,
+    features: false,
+};
+
+/// How the map is made, for people: [`Umap`].
+const EMBEDDING_METHOD: &str = "UMAP";
+
+/// Classes listed per channel.
+const CLASSES_PER_CHANNEL: usize = 8;
+
+/// Where the files of a bundle come from.
+pub trait BundleSource: Send + Sync {
+    /// The bytes of one file.
+    ///
+    /// # Errors
+    /// See [`SiteError`]; [`SiteError::is_absent`] where the bundle has no such file.
+    fn file(&self, file: BundleFile) -> Result<Vec<u8>, SiteError>;
+}
+
+/// A run's bundle, made on demand.
+#[derive(Debug)]
+pub struct Bundle {
+    pub(crate) questions: Questions,
+    /// Classes with images, ascending, with their numbers of images.
+    pub(crate) groups: Vec<(ClassId, u32)>,
+    pub(crate) data_set: String,
+    pub(crate) crops: Result<Crops, String>,
+    counts: Vec<OnceLock<ActivationCounts>>,
+    examples: Vec<OnceLock<Vec<DatasetExample>>>,
+    maps: OnceLock<Maps>,
+}
+
+impl Bundle {
+    /// Opens a finished run.
+    ///
+    /// * `image_root`: the folder of its images, where it is not the one the run remembers.
+    ///
+    /// Missing images leave the bundle without pictures; [`Bundle::picture_problem`] says why.
+    ///
+    /// # Errors
+    /// There is no finished run, or its tables are damaged.
+    pub fn open(path: &Path, image_root: Option<PathBuf>) -> Result<Self, SiteError> {
+        let questions = Questions::open(path)?;
+        let groups = questions.class_sizes(Grouping::Label).into_iter().collect();
+        let root = image_root.or_else(|| Source::of(path).images);
+        let data_set = root
+            .as_deref()
+            .and_then(Path::file_name)
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let crops = match root {
+            None => Err("the run does not say where its images are".to_owned()),
+            Some(root) => Crops::open(&questions, root).map_err(|problem| problem.to_string()),
+        };
+        let layers = questions.layers().len();
+        Ok(Self {
+            groups,
+            data_set,
+            crops,
+            counts: (0..layers).map(|_| OnceLock::new()).collect(),
+            examples: (0..layers).map(|_| OnceLock::new()).collect(),
+            maps: OnceLock::new(),
+            questions,
+        })
+    }
+
+    /// Why there are no pictures; `None` where there are.
+    #[must_use]
+    pub fn picture_problem(&self) -> Option<&str> {
+        self.crops.as_ref().err().map(String::as_str)
+    }
+
+    /// All files, those that others are made from first.
+    #[must_use]
+    pub fn files(&self) -> Vec<BundleFile> {
+        let mut files = vec![
+            BundleFile::Manifest,
+            BundleFile::Classes,
+            BundleFile::Confusion,
+        ];
+        let layers = self.questions.layers();
+        for layer in layers {
+            files.push(BundleFile::Embedding(layer.id));
+            files.push(BundleFile::Channels(layer.id));
+        }
+        for &(class, _) in &self.groups {
+            if self.questions.has_influence() {
+                files.push(BundleFile::Graph(class));
+            }
+            files.push(BundleFile::Similarity(class));
+            files.push(BundleFile::Activations(class));
+            files.push(BundleFile::Images(class));
+            if self.crops.is_ok() {
+                files.push(BundleFile::Sheet(class));
+            }
+        }
+        if self.crops.is_ok() {
+            for layer in layers {
+                files.push(BundleFile::Overview(layer.id));
+                for channel in (0..layer.channels).map(ChannelId) {
+                    files.push(BundleFile::Top(layer.id, channel));
+                    files.push(BundleFile::Detail(layer.id, channel));
+                }
+            }
+        }
+        files
+    }
+
+    fn layer(&self, layer: LayerId) -> Result<&LayerInfo, SiteError> {
+        let found = self.questions.layers().get(layer.index());
+        found.ok_or_else(|| SiteError::Absent {
+            what: format!("layer {}", layer.0),
+        })
+    }
+
+    /// Images of a class, at least 1.
+    fn size(&self, class: ClassId) -> Result<u32, SiteError> {
+        let found = self.groups.binary_search_by_key(&class, |(id, _)| *id);
+        let group = found.ok().and_then(|index| self.groups.get(index));
+        group
+            .map(|(_, images)| *images)
+            .ok_or_else(|| SiteError::Absent {
+                what: format!("images of class {}", class.0),
+            })
+    }
+
+    /// A of a layer for all classes.
+    fn layer_counts(&self, layer: LayerId) -> Result<&ActivationCounts, SiteError> {
+        self.layer(layer)?;
+        get_or_make(self.counts.get(layer.index()), || {
+            Ok(self.questions.class_counts(Grouping::Label, layer)?)
+        })
+    }
+
+    fn layer_examples(&self, layer: LayerId) -> Result<&[DatasetExample], SiteError> {
+        self.layer(layer)?;
+        let cell = self.examples.get(layer.index());
+        get_or_make(cell, || {
+            let examples = self.questions.run().examples(layer)?;
+            Ok(examples.collect::<Result<_, _>>()?)
+        })
+        .map(Vec::as_slice)
+    }
+
+    /// Examples of one channel by rank.
+    fn channel_examples(
+        &self,
+        layer: LayerId,
+        channel: ChannelId,
+    ) -> Result<&[DatasetExample], SiteError> {
+        let examples = self.layer_examples(layer)?;
+        let start = examples.partition_point(|example| example.channel < channel);
+        let end = examples.partition_point(|example| example.channel <= channel);
+        match examples.get(start..end) {
+            Some(found) if !found.is_empty() => Ok(found),
+            _ => Err(SiteError::Absent {
+                what: format!("examples of channel {} in layer {}", channel.0, layer.0),
+            }),
+        }
+    }
+
+    fn embedding(&self, layer: LayerId) -> Result<EmbeddingFile, SiteError> {
+        self.layer(layer)?;
+        // Each layer starts from the one below, so they are made together.
+        let maps = get_or_make(Some(&self.maps), || {
+            let layers: Vec<LayerId> = self.questions.layers().iter().map(|info| info.id).collect();
+            let classes = MapOf::Classes(Grouping::Label);
+            Ok(self.questions.maps(classes, &layers, &Umap::default())?)
+        })?;
+        let map = maps.get(layer.index()).ok_or_else(|| SiteError::Absent {
+            what: format!("map of layer {}", layer.0),
+        })?;
+        let quality = map.embedding.trustworthiness;
+        let points = map.embedding.points.iter();
+        let (x, y) = points.map(|&[x, y]| (x as f32, y as f32)).unzip();
+        Ok(EmbeddingFile {
+            schema_version: BUNDLE_SCHEMA_VERSION,
+            method: EMBEDDING_METHOD.to_owned(),
+            trustworthiness: quality.map(|quality| quality.value),
+            class: map.ids.clone(),
+            x,
+            y,
+        })
+    }
+
+    fn class_ids(&self) -> Vec<u32> {
+        self.groups.iter().map(|(class, _)| class.0).collect()
+    }
+
+    fn similarity(&self, class: ClassId) -> Result<SimilarityFile, SiteError> {
+        self.size(class)?;
+        let mut permille = Vec::new();
+        for layer in self.questions.layers() {
+            let counts = self.layer_counts(layer.id)?;
+            let row = |class: ClassId| counts.group(GroupId(class.0));
+            let cosines = self.groups.iter().map(|(other, _)| {
+                let cosine = cosine(row(class), row(*other)).unwrap_or(0.0);
+                (cosine * 1000.0).round() as u16
+            });
+            permille.push(cosines.collect());
+        }
+        Ok(SimilarityFile {
+            schema_version: BUNDLE_SCHEMA_VERSION,
+            class: self.class_ids(),
+            permille,
+        })
+    }
+
+    fn activations(&self, class: ClassId) -> Result<ActivationFile, SiteError> {
+        let images = self.size(class)?;
+        let mut layers = Vec::new();
+        for layer in self.questions.layers() {
+            let mut sparse = ActivationRow::default();
+            let counts = self.layer_counts(layer.id)?.group(GroupId(class.0));
+            for (channel, &count) in (0u32..).zip(counts) {
+                if count > 0 {
+                    sparse.channel.push(channel);
+                    sparse.images.push(count);
+                }
+            }
+            layers.push(sparse);
+        }
+        Ok(ActivationFile {
+            schema_version: BUNDLE_SCHEMA_VERSION,
+            images,
+            layers,
+        })
+    }
+
+    fn graph(&self, class: ClassId) -> Result<Vec<u8>, SiteError> {
+        self.size(class)?;
+        let group = self.questions.group_of(&GroupSpec::Label(class))?;
+        // A class is made of whole confusion cells, so the network is not needed.
+        let choices = GraphChoices::default();
+        json(&self.questions.graph(&group, &choices, &NoRecount)?.graph)
+    }
+
+    /// Images of a class, hardest first.
+    fn hardest(&self, class: ClassId) -> Result<Vec<&ImageRecord>, SiteError> {
+        self.size(class)?;
+        let of_class = |record: &&ImageRecord| explained_class(record) == Some(class);
+        Ok(by_margin(self.questions.records().iter().filter(of_class)))
+    }
+
+    fn image_file(&self, class: ClassId) -> Result<ImageFile, SiteError> {
+        let records = self.hardest(class)?;
+        let mut file = ImageFile {
+            schema_version: BUNDLE_SCHEMA_VERSION,
+            ..ImageFile::default()
+        };
+        for record in records {
+            file.image.push(record.image.0);
+            file.path.push(record.path.clone());
+            let prediction = record.prediction().map_or(NO_LABEL, |class| class.0);
+            file.prediction.push(prediction);
+            let probability = record.top_probabilities.first().copied().unwrap_or(0.0);
+            file.probability.push(rounded(probability));
+            file.margin.push(rounded(record.margin));
+        }
+        Ok(file)
+    }
+
+    fn channels(&self, layer: LayerId) -> Result<ChannelFile, SiteError> {
+        let info = self.layer(layer)?;
+        let counts = self.layer_counts(layer)?;
+        let mut file = ChannelFile {
+            schema_version: BUNDLE_SCHEMA_VERSION,
+            ..ChannelFile::default()
+        };
+        let mut examples: BTreeMap<u32, ChannelExamples> = BTreeMap::new();
+        for example in self.layer_examples(layer)? {
+            let of = examples.entry(example.channel.0).or_default();
+            of.class.push(self.class_of_image(example.image));
+            of.value.push(rounded(example.value));
+        }
+        for channel in 0..info.channels {
+            let column = self.groups.iter().map(|(class, size)| {
+                let row = counts.group(GroupId(class.0));
+                let count = row.get(channel as usize).copied().unwrap_or(0);
+                (*class, *size, count)
+            });
+            let mut classes: Vec<_> = column.filter(|(_, _, count)| *count > 0).collect();
+            file.images
+                .push(classes.iter().map(|(_, _, count)| count).sum());
+            // By share of the class's images, compared as fractions.
+            classes.sort_by(
+                |&(left, left_size, left_count), &(right, right_size, right_count)| {
+                    let left_share = u64::from(left_count) * u64::from(right_size);
+                    let right_share = u64::from(right_count) * u64::from(left_size);
+                    right_share.cmp(&left_share).then(left.cmp(&right))
+                },
+            );
+            classes.truncate(CLASSES_PER_CHANNEL);
+            let pairs = classes.iter().map(|(class, _, count)| [class.0, *count]);
+            file.classes.push(pairs.collect());
+            file.examples
+                .push(examples.remove(&channel).unwrap_or_default());
+        }
+        Ok(file)
+    }
+
+    fn class_of_image(&self, image: ImageId) -> u32 {
+        let record = self.questions.record(image);
+        record
+            .and_then(explained_class)
+            .map_or(NO_LABEL, |class| class.0)
+    }
+
+    fn crops(&self) -> Result<&Crops, SiteError> {
+        self.crops.as_ref().map_err(|reason| SiteError::Picture {
+            reason: reason.clone(),
+        })
+    }
+
+    fn overview(&self, layer: LayerId) -> Result<Vec<u8>, SiteError> {
+        let info = self.layer(layer)?;
+        let mut best = vec![None; info.channels as usize];
+        for example in self.layer_examples(layer)? {
+            if let (0, Some(place)) = (example.rank, best.get_mut(example.channel.index())) {
+                *place = Some(*example);
+            }
+        }
+        self.crops()?.sheet(
+            info,
+            &best,
+            PICTURES.overview_columns,
+            PICTURES.overview_tile,
+        )
+    }
+
+    fn top(&self, layer: LayerId, channel: ChannelId) -> Result<Vec<u8>, SiteError> {
+        let info = self.layer(layer)?;
+        let examples = self.channel_examples(layer, channel)?;
+        let best = examples.first().ok_or_else(|| SiteError::Absent {
+            what: format!("examples of channel {}", channel.0),
+        })?;
+        encode(&self.crops()?.example(info, best, PICTURES.top_side)?)
+    }
+
+    fn detail(&self, layer: LayerId, channel: ChannelId) -> Result<Vec<u8>, SiteError> {
+        let info = self.layer(layer)?;
+        let examples: Vec<_> = self
+            .channel_examples(layer, channel)?
+            .iter()
+            .copied()
+            .map(Some)
+            .collect();
+        let columns = examples.len() as u32;
+        self.crops()?
+            .sheet(info, &examples, columns, PICTURES.detail_tile)
+    }
+
+    fn sheet(&self, class: ClassId) -> Result<Vec<u8>, SiteError> {
+        let images: Vec<ImageId> = self
+            .hardest(class)?
+            .iter()
+            .take(PICTURES.sheet_images as usize)
+            .map(|record| record.image)
+            .collect();
+        self.crops()?
+            .contact_sheet(&images, PICTURES.sheet_columns, PICTURES.sheet_tile)
+    }
+}
+
+impl BundleSource for Bundle {
+    fn file(&self, file: BundleFile) -> Result<Vec<u8>, SiteError> {
+        match file {
+            BundleFile::Manifest => json(&summary::manifest(self)?),
+            BundleFile::Classes => json(&summary::classes(self)),
+            BundleFile::Confusion => json(&summary::confusion_table(self)),
+            BundleFile::Embedding(layer) => json(&self.embedding(layer)?),
+            BundleFile::Channels(layer) => json(&self.channels(layer)?),
+            BundleFile::Graph(class) => self.graph(class),
+            BundleFile::Similarity(class) => json(&self.similarity(class)?),
+            BundleFile::Activations(class) => json(&self.activations(class)?),
+            BundleFile::Images(class) => json(&self.image_file(class)?),
+            BundleFile::Sheet(class) => self.sheet(class),
+            BundleFile::Overview(layer) => self.overview(layer),
+            BundleFile::Top(layer, channel) => self.top(layer, channel),
+            BundleFile::Detail(layer, channel) => self.detail(layer, channel),
+        }
+    }
+}
+
+/// A bundle exported earlier, read from its folder.
+#[derive(Clone, Debug)]
+pub struct StaticBundle {
+    folder: PathBuf,
+}
+
+impl StaticBundle {
+    /// `site`: the folder [`crate::export()`] wrote.
+    ///
+    /// # Errors
+    /// It holds no bundle.
+    pub fn open(site: &Path) -> Result<Self, SiteError> {
+        let folder = site.join("bundle");
+        if folder.join(BundleFile::Manifest.to_string()).is_file() {
+            Ok(Self { folder })
+        } else {
+            Err(SiteError::NotASite {
+                path: site.to_owned(),
+            })
+        }
+    }
+}
+
+impl BundleSource for StaticBundle {
+    fn file(&self, file: BundleFile) -> Result<Vec<u8>, SiteError> {
+        let path = self.folder.join(file.to_string());
+        match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(SiteError::Absent {
+                what: file.to_string(),
+            }),
+            result => result.map_err(SiteError::io("read", &path)),
+        }
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, SiteError> {
+    Ok(serde_json::to_vec(value)?)
+}
+
+/// Four digits are what is shown; more would be half of the file.
+fn rounded(value: f32) -> f32 {
+    format!("{value:.3e}").parse().unwrap_or(value)
+}
+
+fn get_or_make<T>(
+    cell: Option<&OnceLock<T>>,
+    make: impl FnOnce() -> Result<T, SiteError>,
+) -> Result<&T, SiteError> {
+    let cell = cell.ok_or_else(|| SiteError::Absent {
+        what: "such layer".to_owned(),
+    })?;
+    if let Some(made) = cell.get() {
+        return Ok(made);
+    }
+    let made = make()?;
+    // Two threads may make the same; both make equal values, and one of them stays.
+    Ok(cell.get_or_init(|| made))
+}

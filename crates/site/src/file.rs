@@ -1,0 +1,194 @@
+//! Names of the bundle's files.
+//!
+//! Place in the flow: between an address and what makes the file. Every name is one of a fixed set of
+//! shapes with numbers in them, so that nothing from outside reaches the file system.
+
+use std::fmt;
+use summit_tables::{ChannelId, ClassId, LayerId};
+
+/// A file of the bundle. [`fmt::Display`] gives its path relative to the bundle's folder,
+/// [`BundleFile::parse`] reads it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BundleFile {
+    /// What the site shows: [`crate::schema::SiteManifest`].
+    Manifest,
+    /// All classes: [`crate::schema::ClassTable`].
+    Classes,
+    /// The confusion matrix: [`crate::schema::ConfusionTable`].
+    Confusion,
+    /// Classes as points: [`crate::schema::EmbeddingFile`].
+    Embedding(LayerId),
+    /// Channels of a layer: [`crate::schema::ChannelFile`].
+    Channels(LayerId),
+    /// A class's graph: [`summit_explain::AttributionGraph`].
+    Graph(ClassId),
+    /// A class's similarity to all others: [`crate::schema::SimilarityFile`].
+    Similarity(ClassId),
+    /// A class's rows of A: [`crate::schema::ActivationFile`].
+    Activations(ClassId),
+    /// A class's images: [`crate::schema::ImageFile`].
+    Images(ClassId),
+    /// Contact sheet of a class's images in the order of [`crate::schema::ImageFile`].
+    Sheet(ClassId),
+    /// Atlas of one small picture per channel.
+    Overview(LayerId),
+    /// The natural picture of a channel: the crop that excites it most.
+    Top(LayerId, ChannelId),
+    /// Strip of a channel's dataset examples.
+    Detail(LayerId, ChannelId),
+}
+
+/// Content type of a bundle file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// `application/json`
+    Json,
+    /// `image/jpeg`
+    Jpeg,
+}
+
+impl BundleFile {
+    /// Its content type.
+    #[must_use]
+    pub fn kind(self) -> FileKind {
+        match self {
+            Self::Manifest
+            | Self::Classes
+            | Self::Confusion
+            | Self::Embedding(_)
+            | Self::Channels(_)
+            | Self::Graph(_)
+            | Self::Similarity(_)
+            | Self::Activations(_)
+            | Self::Images(_) => FileKind::Json,
+            Self::Sheet(_) | Self::Overview(_) | Self::Top(..) | Self::Detail(..) => FileKind::Jpeg,
+        }
+    }
+
+    /// The file with this path relative to the bundle's folder; `None` for anything that is not
+    /// exactly what [`fmt::Display`] writes.
+    #[must_use]
+    pub fn parse(path: &str) -> Option<Self> {
+        let (stem, kind) = match path.strip_suffix(".json") {
+            Some(stem) => (stem, FileKind::Json),
+            None => (path.strip_suffix(".jpg")?, FileKind::Jpeg),
+        };
+        let parts: Vec<&str> = stem.split('/').collect();
+        let file = match parts.as_slice() {
+            ["manifest"] => Self::Manifest,
+            ["classes"] => Self::Classes,
+            ["confusion"] => Self::Confusion,
+            ["embedding", layer] => Self::Embedding(LayerId(number(layer)?)),
+            ["channels", layer] => Self::Channels(LayerId(number(layer)?)),
+            ["graphs", class] => Self::Graph(ClassId(number(class)?)),
+            ["similarity", class] => Self::Similarity(ClassId(number(class)?)),
+            ["activations", class] => Self::Activations(ClassId(number(class)?)),
+            ["images", class] => Self::Images(ClassId(number(class)?)),
+            ["media", "sheet", class] => Self::Sheet(ClassId(number(class)?)),
+            ["media", "overview", layer] => Self::Overview(LayerId(number(layer)?)),
+            ["media", "top", layer, channel] => {
+                Self::Top(LayerId(number(layer)?), ChannelId(number(channel)?))
+            }
+            ["media", "detail", layer, channel] => {
+                Self::Detail(LayerId(number(layer)?), ChannelId(number(channel)?))
+            }
+            _ => return None,
+        };
+        (file.kind() == kind).then_some(file)
+    }
+}
+
+/// A number written the one canonical way: digits, no sign, no leading zeros.
+fn number(text: &str) -> Option<u32> {
+    let canonical = text.bytes().all(|byte| byte.is_ascii_digit())
+        && (text.len() == 1 || !text.starts_with('0'));
+    canonical.then(|| text.parse().ok()).flatten()
+}
+
+impl fmt::Display for BundleFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manifest => write!(formatter, "manifest.json"),
+            Self::Classes => write!(formatter, "classes.json"),
+            Self::Confusion => write!(formatter, "confusion.json"),
+            Self::Embedding(layer) => write!(formatter, "embedding/{}.json", layer.0),
+            Self::Channels(layer) => write!(formatter, "channels/{}.json", layer.0),
+            Self::Graph(class) => write!(formatter, "graphs/{}.json", class.0),
+            Self::Similarity(class) => write!(formatter, "similarity/{}.json", class.0),
+            Self::Activations(class) => write!(formatter, "activations/{}.json", class.0),
+            Self::Images(class) => write!(formatter, "images/{}.json", class.0),
+            Self::Sheet(class) => write!(formatter, "media/sheet/{}.jpg", class.0),
+            Self::Overview(layer) => write!(formatter, "media/overview/{}.jpg", layer.0),
+            Self::Top(layer, channel) => {
+                write!(formatter, "media/top/{}/{}.jpg", layer.0, channel.0)
+            }
+            Self::Detail(layer, channel) => {
+                write!(formatter, "media/detail/{}/{}.jpg", layer.0, channel.0)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn all(number: u32, channel: u32) -> Vec<BundleFile> {
+        let (layer, class, channel) = (LayerId(number), ClassId(number), ChannelId(channel));
+        vec![
+            BundleFile::Manifest,
+            BundleFile::Classes,
+            BundleFile::Confusion,
+            BundleFile::Embedding(layer),
+            BundleFile::Channels(layer),
+            BundleFile::Graph(class),
+            BundleFile::Similarity(class),
+            BundleFile::Activations(class),
+            BundleFile::Images(class),
+            BundleFile::Sheet(class),
+            BundleFile::Overview(layer),
+            BundleFile::Top(layer, channel),
+            BundleFile::Detail(layer, channel),
+        ]
+    }
+
+    #[test]
+    fn only_the_canonical_path_is_taken() {
+        for path in [
+            "",
+            ".json",
+            "graphs/.json",
+            "graphs/01.json",
+            "graphs/+1.json",
+            "graphs/4294967296.json",
+            "graphs/1.jpg",
+            "graphs/1",
+            "graphs//1.json",
+            "/graphs/1.json",
+            "graphs/../manifest.json",
+            "../bundle/manifest.json",
+            "media/top/1/2.jpg/../../../../etc/passwd.jpg",
+            "manifest.json\0.json",
+            "media\\top\\1\\2.jpg",
+        ] {
+            assert_eq!(BundleFile::parse(path), None, "{path:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_is_read_back(number: u32, channel: u32) {
+            for file in all(number, channel) {
+                prop_assert_eq!(BundleFile::parse(&file.to_string()), Some(file));
+            }
+        }
+
+        #[test]
+        fn whatever_is_taken_is_canonical(path in "(graphs|media|\\.\\.|top|[0-9]{1,3}|/){1,6}\\.(json|jpg)") {
+            if let Some(file) = BundleFile::parse(&path) {
+                prop_assert_eq!(file.to_string(), path);
+            }
+        }
+    }
+}

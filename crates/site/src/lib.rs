@@ -1,0 +1,29 @@
+//! The contract with the browser, the HTTP server, the static export and the embedded interface.
+//!
+//! Place in the flow: last. A finished run goes in; the files of the *bundle* come out, each named by
+//! a [`BundleFile`] and made on demand by [`Bundle::file`]. [`Server`] hands them to a browser,
+//! [`export()`] writes all of them to a folder; both show the same interface.
+//!
+//! ```text
+//! run ──▶ Bundle ──▶ BundleFile ──▶ JSON or JPEG ──┬─▶ server (one at a time, kept in memory)
+//! images ──▶ crops ──┘                             └─▶ export (all of them)
+//! ```
+//!
+//! An address never becomes a path of the file system: it is parsed into a [`BundleFile`] or refused.
+
+pub mod assets;
+pub mod bundle;
+pub mod error;
+pub mod export;
+pub mod file;
+pub mod pictures;
+pub mod schema;
+pub mod server;
+mod summary;
+
+pub use bundle::{Bundle, BundleSource, StaticBundle};
+pub use error::SiteError;
+pub use export::{ExportReport, export};
+pub use file::BundleFile;
+pub use pictures::Crops;
+pub use server::{ServeOptions, Server};

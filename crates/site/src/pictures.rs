@@ -1,0 +1,265 @@
+//! Pictures cut out of the run's images: what a channel answers to.
+//!
+//! Place in the flow: a dataset example (image, unit) becomes the square of the image its receptive
+//! field covers; tiles are joined to atlases and strips. Memory: one image and one sheet. Time: one
+//! decoding per image and sheet.
+
+use crate::SiteError;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use summit_images::{
+    DecodeLimits, DecodedImage, ImageFolder, ImageItem, InputRect, Preprocessing, crop_and_resize,
+    encode_jpeg, load,
+};
+use summit_nn::layers::ReceptiveField;
+use summit_query::Questions;
+use summit_tables::{DatasetExample, ImageId, ImageRecord, LayerInfo};
+
+/// Quality of all pictures: artefacts stay invisible at the sizes used.
+const JPEG_QUALITY: u8 = 82;
+
+/// Colour of tiles without a picture.
+const EMPTY: u8 = 128;
+
+/// A source of crops: the run's images as they are on disk.
+#[derive(Debug)]
+pub struct Crops {
+    source: ImageFolder,
+    /// Sorted by image.
+    images: Arc<[ImageRecord]>,
+    preprocessing: Preprocessing,
+}
+
+impl Crops {
+    /// Images of a run below `root`.
+    ///
+    /// # Errors
+    /// The folder is gone, or the run's preprocessing is not understood.
+    pub fn open(questions: &Questions, root: PathBuf) -> Result<Self, SiteError> {
+        if !root.is_dir() {
+            return Err(SiteError::Picture {
+                reason: format!("the folder of the images is gone: {}", root.display()),
+            });
+        }
+        let run = questions.run();
+        let preprocessing = serde_json::from_value(run.manifest().spec.preprocessing.clone())
+            .map_err(|_| SiteError::Field {
+                field: "preprocessing",
+                run: run.path().to_owned(),
+            })?;
+        Ok(Self {
+            source: ImageFolder::unlisted(root),
+            images: Arc::clone(questions.records()),
+            preprocessing,
+        })
+    }
+
+    /// What the unit of a dataset example sees, as a square tile.
+    ///
+    /// # Errors
+    /// The image cannot be read.
+    pub fn example(
+        &self,
+        layer: &LayerInfo,
+        example: &DatasetExample,
+        side: u32,
+    ) -> Result<DecodedImage, SiteError> {
+        let rect = self.square(layer, example);
+        self.cut(&self.decode(example.image)?, rect, side)
+    }
+
+    /// Tiles of several examples side by side, `columns` in a row; images that cannot be read leave
+    /// grey tiles. Each image is decoded once.
+    ///
+    /// # Errors
+    /// The sheet is too large for a JPEG, or no image can be read at all.
+    pub fn sheet(
+        &self,
+        layer: &LayerInfo,
+        examples: &[Option<DatasetExample>],
+        columns: u32,
+        side: u32,
+    ) -> Result<Vec<u8>, SiteError> {
+        let tiles: Vec<_> = examples
+            .iter()
+            .map(|example| example.map(|example| (example.image, self.square(layer, &example))))
+            .collect();
+        self.join(&tiles, columns, side)
+    }
+
+    /// As [`Self::sheet`], of whole images.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn contact_sheet(
+        &self,
+        images: &[ImageId],
+        columns: u32,
+        side: u32,
+    ) -> Result<Vec<u8>, SiteError> {
+        let [height, width] = self.preprocessing.size.map(f64::from);
+        let extent = height.min(width);
+        let rect = InputRect {
+            top: (height - extent) / 2.0,
+            left: (width - extent) / 2.0,
+            height: extent,
+            width: extent,
+        };
+        let tiles: Vec<_> = images.iter().map(|&image| Some((image, rect))).collect();
+        self.join(&tiles, columns, side)
+    }
+
+    fn join(
+        &self,
+        tiles: &[Option<(ImageId, InputRect)>],
+        columns: u32,
+        side: u32,
+    ) -> Result<Vec<u8>, SiteError> {
+        let mut places: BTreeMap<ImageId, Vec<(usize, InputRect)>> = BTreeMap::new();
+        for (place, tile) in tiles.iter().enumerate() {
+            if let Some((image, rect)) = tile {
+                places.entry(*image).or_default().push((place, *rect));
+            }
+        }
+        let mut sheet = Sheet::new(tiles.len(), columns, side);
+        let mut problem = None;
+        let mut drawn = 0;
+        for (image, places) in places {
+            let decoded = match self.decode(image) {
+                Ok(decoded) => decoded,
+                Err(error) => {
+                    problem.get_or_insert(error);
+                    continue;
+                }
+            };
+            for (place, rect) in places {
+                sheet.draw(place, &self.cut(&decoded, rect, side)?);
+                drawn += 1;
+            }
+        }
+        match problem {
+            Some(problem) if drawn == 0 => Err(problem),
+            _ => sheet.encode(),
+        }
+    }
+
+    fn decode(&self, image: ImageId) -> Result<DecodedImage, SiteError> {
+        let found = self
+            .images
+            .binary_search_by_key(&image, |record| record.image);
+        let Some(record) = found.ok().and_then(|index| self.images.get(index)) else {
+            return Err(SiteError::Picture {
+                reason: format!("the run has no image {}", image.0),
+            });
+        };
+        let item = ImageItem {
+            image,
+            path: record.path.clone(),
+            folder: None,
+        };
+        load(&self.source, &item, &DecodeLimits::default()).map_err(|reason| SiteError::Picture {
+            reason: format!("{reason}: {}", record.path),
+        })
+    }
+
+    fn cut(
+        &self,
+        image: &DecodedImage,
+        rect: InputRect,
+        side: u32,
+    ) -> Result<DecodedImage, SiteError> {
+        crop_and_resize(image, &self.preprocessing, rect, side).map_err(|error| {
+            SiteError::Picture {
+                reason: error.to_string(),
+            }
+        })
+    }
+
+    /// The receptive field, pushed inside the input rather than cut off at its border: all tiles of a
+    /// layer show the same extent.
+    fn square(&self, layer: &LayerInfo, example: &DatasetExample) -> InputRect {
+        let field = ReceptiveField::of_layer(layer);
+        let input = self.preprocessing.size.map(f64::from);
+        let extent = field
+            .size
+            .map(f64::from)
+            .into_iter()
+            .chain(input)
+            .fold(f64::INFINITY, f64::min)
+            .max(1.0);
+        let unit = [example.row, example.column];
+        let place = |axis: usize| {
+            let [start, stride, size] = [
+                field.start[axis],
+                field.stride[axis],
+                f64::from(field.size[axis]),
+            ];
+            let centre = start + stride * f64::from(unit[axis]) + (size - extent) / 2.0;
+            centre.clamp(0.0, (input[axis] - extent).max(0.0))
+        };
+        InputRect {
+            top: place(0),
+            left: place(1),
+            height: extent,
+            width: extent,
+        }
+    }
+}
+
+/// A tile as a file.
+///
+/// # Errors
+/// The encoder refused.
+pub fn encode(image: &DecodedImage) -> Result<Vec<u8>, SiteError> {
+    encode_jpeg(image, JPEG_QUALITY).map_err(|error| SiteError::Picture {
+        reason: error.to_string(),
+    })
+}
+
+/// Square tiles on one picture `[rows x side, columns x side, 3]`, u8.
+struct Sheet {
+    side: usize,
+    columns: usize,
+    width: usize,
+    height: usize,
+    pixels: Vec<u8>,
+}
+
+impl Sheet {
+    fn new(tiles: usize, columns: u32, side: u32) -> Self {
+        let columns = columns.max(1) as usize;
+        let side = side as usize;
+        let width = columns.min(tiles.max(1)) * side;
+        let height = tiles.max(1).div_ceil(columns) * side;
+        Self {
+            side,
+            columns,
+            width,
+            height,
+            pixels: vec![EMPTY; width * height * 3],
+        }
+    }
+
+    fn draw(&mut self, place: usize, tile: &DecodedImage) {
+        let (row, column) = (place / self.columns, place % self.columns);
+        let tile_width = tile.width() as usize * 3;
+        let lines = tile.data().chunks_exact(tile_width.max(1)).take(self.side);
+        for (line, source) in lines.enumerate() {
+            let start = ((row * self.side + line) * self.width + column * self.side) * 3;
+            let length = tile_width.min(self.side * 3);
+            let target = self.pixels.get_mut(start..start + length);
+            if let (Some(target), Some(source)) = (target, source.get(..length)) {
+                target.copy_from_slice(source);
+            }
+        }
+    }
+
+    fn encode(self) -> Result<Vec<u8>, SiteError> {
+        let image = DecodedImage::from_rgb(self.width as u32, self.height as u32, self.pixels)
+            .ok_or_else(|| SiteError::Picture {
+                reason: "the sheet is too large".to_owned(),
+            })?;
+        encode(&image)
+    }
+}

@@ -1,0 +1,276 @@
+//! What the browser reads: the JSON files of the bundle.
+//!
+//! Place in the flow: [`crate::bundle`] fills these types, `ui/src/data/generated/schema.ts` holds the
+//! same types for the browser (written by the test below, which fails when they drift). Tables are
+//! columns of equal length. Graphs are not repeated here: they are
+//! [`summit_explain::AttributionGraph`] (docs/formats.md).
+//!
+//! Class ids are indices into the logits everywhere; `classes` columns give the order of other
+//! columns. Numbers are finite; shares are in `[0, 1]`.
+
+use serde::Serialize;
+use summit_explain::Measure;
+use summit_tables::TopRule;
+#[cfg(test)]
+use ts_rs::TS;
+
+/// Version of all files of the bundle but graphs; the browser refuses others.
+pub const BUNDLE_SCHEMA_VERSION: u32 = 1;
+
+/// Bins of the histograms of the label's probability, equal widths over `[0, 1]`.
+pub const PROBABILITY_BINS: usize = 20;
+
+/// `manifest.json`: what the site shows.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct SiteManifest {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Changes with the run's content: 16 hexadecimal digits.
+    pub bundle_id: String,
+    /// Name of the image folder.
+    pub data_set: String,
+    /// The network.
+    pub model: ModelFacts,
+    /// Numbers of images.
+    pub images: ImageFacts,
+    /// Classes with images.
+    pub groups: u32,
+    /// What the graphs' weights are; absent where the run has no graphs.
+    #[cfg_attr(test, ts(optional))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measure: Option<Measure>,
+    /// Which channels of an image count as its top channels.
+    #[cfg_attr(test, ts(type = "{ mass: number } | { \"top-k\": number }"))]
+    pub top_rule: TopRule,
+    /// Layers, input side first.
+    pub layers: Vec<LayerFacts>,
+    /// How pictures are made; absent where the images are not to be found.
+    #[cfg_attr(test, ts(optional))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<PictureFacts>,
+    /// Images that could not be used, at most 100.
+    pub skipped: Vec<SkippedFacts>,
+}
+
+/// The network.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct ModelFacts {
+    /// File name.
+    pub name: String,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// `[C, H, W]`.
+    pub input_shape: Vec<u32>,
+    /// Number of logits.
+    pub classes: u32,
+}
+
+/// Numbers of images.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct ImageFacts {
+    /// In the list.
+    pub listed: u32,
+    /// Seen by the network.
+    pub done: u32,
+    /// Unusable.
+    pub skipped: u32,
+    /// With a label.
+    pub labelled: u32,
+    /// Predicted as their label.
+    pub correct: u32,
+}
+
+/// One layer.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct LayerFacts {
+    /// Tensor name in the model.
+    pub name: String,
+    /// The name without its last part where that tells the layers apart, for tight places.
+    pub short: String,
+    /// Channels.
+    pub channels: u32,
+    /// Rows and columns of a map.
+    pub size: [u32; 2],
+    /// Values may be negative.
+    pub signed: bool,
+    /// Input pixels a unit sees, `[y, x]`.
+    pub receptive_size: [u32; 2],
+}
+
+/// How pictures are made.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct PictureFacts {
+    /// Side of a tile of `media/overview`, pixels.
+    pub overview_tile: u32,
+    /// Tiles in a row of `media/overview`; channels run row by row.
+    pub overview_columns: u32,
+    /// Side of `media/top`, pixels.
+    pub top_side: u32,
+    /// Side of a tile of `media/detail`, one row of tiles, pixels.
+    pub detail_tile: u32,
+    /// Side of a tile of `media/sheet`, pixels.
+    pub sheet_tile: u32,
+    /// Tiles in a row of `media/sheet`.
+    pub sheet_columns: u32,
+    /// Most tiles of `media/sheet`.
+    pub sheet_images: u32,
+    /// `media/feature` has a feature visualisation per channel.
+    pub features: bool,
+}
+
+/// An image that could not be used.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct SkippedFacts {
+    /// Relative to the image folder.
+    pub path: String,
+    /// One sentence.
+    pub reason: String,
+}
+
+/// `classes.json`: every class of the network, by id. An image counts for its label, for its
+/// prediction where it has none.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct ClassTable {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Folder name or WordNet id; may be empty.
+    pub external_id: Vec<String>,
+    /// Never empty.
+    pub name: Vec<String>,
+    /// Further names.
+    pub synonyms: Vec<Vec<String>>,
+    /// Images of the class.
+    pub images: Vec<u32>,
+    /// Of them, with a label.
+    pub labelled: Vec<u32>,
+    /// Of these, predicted as the class.
+    pub correct: Vec<u32>,
+    /// Of all images, predicted as the class.
+    pub predicted: Vec<u32>,
+    /// Labelled images by probability of the class, [`PROBABILITY_BINS`] bins; empty without any.
+    pub histogram: Vec<Vec<u32>>,
+    /// Wrong predictions of the class's images, most frequent first, at most 3: `[class, images]`.
+    pub confused_with: Vec<Vec<[u32; 2]>>,
+}
+
+/// `confusion.json`: labelled images by (label, prediction), zeros left out.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct ConfusionTable {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Class.
+    pub label: Vec<u32>,
+    /// Class.
+    pub prediction: Vec<u32>,
+    /// Images, at least 1.
+    pub images: Vec<u32>,
+}
+
+/// `embedding/<layer>.json`: classes with images as points; near means alike.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct EmbeddingFile {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// How it was made.
+    pub method: String,
+    /// Trustworthiness in `[0, 1]`, where it was computed.
+    #[cfg_attr(test, ts(optional))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trustworthiness: Option<f64>,
+    /// Class.
+    pub class: Vec<u32>,
+    /// Position, no unit.
+    pub x: Vec<f32>,
+    /// Position, no unit.
+    pub y: Vec<f32>,
+}
+
+/// `similarity/<class>.json`: cosine of rows of A, per layer, to every class with images.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct SimilarityFile {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The other class.
+    pub class: Vec<u32>,
+    /// `[layers][class]`, thousandths of the cosine, 0 to 1000.
+    pub permille: Vec<Vec<u16>>,
+}
+
+/// `activations/<class>.json`: the class's rows of A, zeros left out.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct ActivationFile {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Images of the class.
+    pub images: u32,
+    /// One per layer.
+    pub layers: Vec<ActivationRow>,
+}
+
+/// One row of A.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct ActivationRow {
+    /// Channel, ascending.
+    pub channel: Vec<u32>,
+    /// Images of the class in which it is a top channel, at least 1.
+    pub images: Vec<u32>,
+}
+
+/// `images/<class>.json`: the class's images, hardest first (ascending margin, then id).
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct ImageFile {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Image id.
+    pub image: Vec<u32>,
+    /// Relative to the image folder.
+    pub path: Vec<String>,
+    /// Class.
+    pub prediction: Vec<u32>,
+    /// Probability of the prediction.
+    pub probability: Vec<f32>,
+    /// Logit of the label (of the prediction without one) minus the largest other.
+    pub margin: Vec<f32>,
+}
+
+/// `channels/<layer>.json`: what every channel of a layer answers to.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct ChannelFile {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// `[channels]`: images of the data set in which it is a top channel.
+    pub images: Vec<u32>,
+    /// `[channels]`: classes by the share of their images in which it is a top channel, largest
+    /// first, at most 8: `[class, images]`.
+    pub classes: Vec<Vec<[u32; 2]>>,
+    /// `[channels]`: the images with the largest activation, in the order of `media/detail`.
+    pub examples: Vec<ChannelExamples>,
+}
+
+/// Dataset examples of one channel.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct ChannelExamples {
+    /// Label, or prediction where there is none.
+    pub class: Vec<u32>,
+    /// Largest activation over positions.
+    pub value: Vec<f32>,
+}
+
+#[cfg(test)]
+#[path = "schema_typescript.rs"]
+mod typescript;

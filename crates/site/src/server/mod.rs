@@ -1,0 +1,231 @@
+//! The HTTP server: the interface and the bundle of one run, for one user on one machine.
+//!
+//! Place in the flow: last. An address is an asset of the fixed list or a [`BundleFile`]; everything
+//! else is 404, and no address is ever joined to a path ([`crate::assets`], [`crate::file`]). Made
+//! files are kept in memory up to a limit; a request whose browser has gone is dropped before its turn.
+//!
+//! * Binds to 127.0.0.1 unless told otherwise; `Host` and `Origin` must name the server itself, so
+//!   that no other site can read it through the browser (DNS rebinding).
+//! * Content-Security-Policy allows nothing from anywhere else.
+
+mod cache;
+mod guard;
+
+use crate::assets::Assets;
+use crate::file::FileKind;
+use crate::{BundleFile, BundleSource, SiteError};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use cache::{Cache, Entry};
+use guard::Guard;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// What the page may load and do: only what comes from the site itself. `index.html` says the same,
+/// for hosts that send no such header.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'";
+
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// Address to bind to.
+    pub address: SocketAddr,
+    /// Further host names the server goes by, for example behind a proxy.
+    pub hosts: Vec<String>,
+    /// The interface.
+    pub assets: Assets,
+    /// Files made at the same time.
+    pub threads: usize,
+}
+
+/// A server that listens and waits to be run.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    router: Router,
+}
+
+struct Site {
+    source: Arc<dyn BundleSource>,
+    assets: Assets,
+    guard: Guard,
+    cache: Cache,
+    turns: Semaphore,
+}
+
+impl Server {
+    /// Binds to the address.
+    ///
+    /// # Errors
+    /// It is in use or not allowed.
+    pub async fn bind(
+        source: Arc<dyn BundleSource>,
+        options: ServeOptions,
+    ) -> Result<Self, SiteError> {
+        let failed = |source| SiteError::Listen {
+            address: options.address.to_string(),
+            source,
+        };
+        let listener = TcpListener::bind(options.address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let site = Arc::new(Site {
+            source,
+            guard: Guard::new(address, options.hosts),
+            assets: options.assets,
+            cache: Cache::default(),
+            turns: Semaphore::new(options.threads.max(1)),
+        });
+        Ok(Self {
+            listener,
+            address,
+            router: Router::new().fallback(respond).with_state(site),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` is done.
+    ///
+    /// # Errors
+    /// The system's, for the listener.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+        axum::serve(self.listener, self.router)
+            .with_graceful_shutdown(stop)
+            .await
+    }
+}
+
+async fn respond(State(site): State<Arc<Site>>, request: Request) -> Response {
+    // The body, which nobody needs, cannot be shared between threads.
+    let (request, _body) = request.into_parts();
+    let mut response = answer(&site, &request).await;
+    let headers = response.headers_mut();
+    let fixed = [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(
+        "cross-origin-resource-policy",
+        HeaderValue::from_static("same-origin"),
+    );
+    response
+}
+
+async fn answer(site: &Arc<Site>, request: &Parts) -> Response {
+    if let Err(reason) = site.guard.check(&request.headers) {
+        return refusal(StatusCode::FORBIDDEN, reason);
+    }
+    if request.method != Method::GET && request.method != Method::HEAD {
+        return refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET is understood");
+    }
+    let path = request.uri.path().trim_start_matches('/');
+    if let Some(asset) = Assets::find(path) {
+        // An overriding folder may change between requests, so nothing of it is kept.
+        return match site.assets.bytes(asset) {
+            Ok(bytes) => {
+                let entry = Entry::new(bytes.into_owned(), asset.content_type);
+                hand_out(&entry, &request.headers)
+            }
+            Err(error) => refusal(StatusCode::NOT_FOUND, &error.to_string()),
+        };
+    }
+    let Some(file) = path.strip_prefix("bundle/").and_then(BundleFile::parse) else {
+        return refusal(StatusCode::NOT_FOUND, "there is no such file");
+    };
+    match made(site, file).await {
+        Ok(entry) => hand_out(&entry, &request.headers),
+        Err(error) if error.is_absent() => refusal(StatusCode::NOT_FOUND, &error.to_string()),
+        Err(error) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+async fn made(site: &Arc<Site>, file: BundleFile) -> Result<Arc<Entry>, SiteError> {
+    if let Some(entry) = site.cache.get(file) {
+        return Ok(entry);
+    }
+    // A request that is given up while it waits here costs nothing more.
+    let _turn = site.turns.acquire().await;
+    if let Some(entry) = site.cache.get(file) {
+        return Ok(entry);
+    }
+    let source = Arc::clone(&site.source);
+    let content_type = match file.kind() {
+        FileKind::Json => "application/json",
+        FileKind::Jpeg => "image/jpeg",
+    };
+    let work = move || -> Result<Arc<Entry>, SiteError> {
+        Ok(Arc::new(Entry::new(source.file(file)?, content_type)))
+    };
+    let entry = match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result?,
+        Err(panic) => {
+            return Err(SiteError::Picture {
+                reason: format!("making {file} failed: {panic}"),
+            });
+        }
+    };
+    site.cache.put(file, &entry);
+    Ok(entry)
+}
+
+fn hand_out(entry: &Entry, request: &HeaderMap) -> Response {
+    let accepts = |name: header::HeaderName, wanted: &str| {
+        request
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| {
+                value
+                    .split(',')
+                    .any(|part| part.trim().split(';').next() == Some(wanted))
+            })
+    };
+    let mut response = if accepts(header::IF_NONE_MATCH, &entry.etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        match &entry.gzip {
+            Some(gzip) if accepts(header::ACCEPT_ENCODING, "gzip") => {
+                let mut response = Body::from(gzip.clone()).into_response();
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                response
+            }
+            _ => Body::from(entry.bytes.clone()).into_response(),
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(entry.content_type),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if let Ok(etag) = HeaderValue::from_str(&entry.etag) {
+        headers.insert(header::ETAG, etag);
+    }
+    response
+}
+
+fn refusal(status: StatusCode, reason: &str) -> Response {
+    let mut response = (status, format!("{reason}\n")).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,43 @@
+import { defineConfig } from '@playwright/test';
+
+// `ui/test` makes the fixture and says where things are.
+const site = process.env.SUMMIT_FIXTURE ?? '../target/ui-fixture';
+const summit = process.env.SUMMIT_BIN ?? '../target/debug/summit';
+const SERVE = 'http://127.0.0.1:8651/';
+const EXPORT = 'http://127.0.0.1:8652/some/where/';
+
+export default defineConfig({
+  testDir: 'tests/e2e',
+  outputDir: 'test-results',
+  workers: 1,
+  timeout: 30_000,
+  expect: { timeout: 10_000 },
+  reporter: [['list'], ['./tests/e2e/summary.mjs']],
+  use: {
+    viewport: { width: 1440, height: 900 },
+    trace: 'retain-on-failure',
+    screenshot: 'only-on-failure',
+    contextOptions: { reducedMotion: 'reduce' },
+    launchOptions: {
+      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+      args: [
+        '--no-sandbox',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+        '--font-render-hinting=none',
+        '--force-color-profile=srgb',
+      ],
+    },
+  },
+  projects: [
+    { name: 'serve', use: { baseURL: SERVE } },
+    { name: 'export', use: { baseURL: EXPORT } },
+  ],
+  webServer: [
+    { command: `${summit} serve ${site}/run --port 8651`, url: SERVE },
+    { command: `node tests/e2e/plain_server.mjs ${site}/site 8652 /some/where/`, url: EXPORT },
+  ],
+});

@@ -1,0 +1,35 @@
+// Pan and zoom of an element by d3-zoom, the same in every view.
+import { select } from 'd3-selection';
+import { type D3ZoomEvent, type ZoomBehavior, zoom, zoomIdentity } from 'd3-zoom';
+import type { Transform } from '../views/graph/geometry';
+
+export interface Zoomable {
+  set(transform: Transform): void;
+  by(factor: number): void;
+  pan(x: number, y: number): void;
+  stop(): void;
+}
+
+export function zoomable(
+  element: HTMLElement,
+  extent: [number, number],
+  changed: (transform: Transform, byUser: boolean) => void,
+): Zoomable {
+  const behaviour: ZoomBehavior<HTMLElement, unknown> = zoom<HTMLElement, unknown>()
+    .scaleExtent(extent)
+    .on('zoom', (event: D3ZoomEvent<HTMLElement, unknown>) => {
+      const { x, y, k } = event.transform;
+      changed({ x, y, k }, event.sourceEvent !== null);
+    });
+  const selection = select(element);
+  selection.call(behaviour).on('dblclick.zoom', null);
+  return {
+    set: ({ x, y, k }) =>
+      selection.call(behaviour.transform, zoomIdentity.translate(x, y).scale(k)),
+    by: (factor) => selection.call(behaviour.scaleBy, factor),
+    pan: (x, y) => selection.call(behaviour.translateBy, x, y),
+    stop: () => selection.on('.zoom', null),
+  };
+}
+
+export const reducedMotion = () => matchMedia('(prefers-reduced-motion: reduce)').matches;

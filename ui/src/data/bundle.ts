@@ -1,0 +1,192 @@
+// Reads the bundle: fetches its files, checks them at the boundary, keeps them.
+import { BUNDLE_SCHEMA_VERSION, GRAPH_SCHEMA_VERSION } from './generated/schema';
+import type {
+  ActivationFile,
+  AttributionGraph,
+  ChannelFile,
+  ClassTable,
+  ConfusionTable,
+  EmbeddingFile,
+  ImageFile,
+  SimilarityFile,
+  SiteManifest,
+} from './generated/schema';
+
+/** A file that cannot be had or used; the message is for the user. */
+export class BundleError extends Error {
+  constructor(
+    readonly file: string,
+    readonly reason: string,
+  ) {
+    super(`${reason} (${file})`);
+    this.name = 'BundleError';
+  }
+}
+
+type Row = Record<string, unknown>;
+type Check = (value: Row) => string | null;
+
+/** How many files are kept; the oldest go first. */
+const KEPT = 300;
+
+const LATER = 'the data were made by a newer version of Summit than this page';
+
+function version(expected: number): Check {
+  return ({ schema_version: found }) => {
+    if (typeof found !== 'number') return 'the file does not say which version it is';
+    if (found > expected) return LATER;
+    return found === expected ? null : `version ${String(found)} of the data is not understood`;
+  };
+}
+
+/** Columns must be lists of the same length. */
+function columns(...names: string[]): Check {
+  return (value) => {
+    const lengths = names.map((name) => {
+      const column = value[name];
+      return Array.isArray(column) ? column.length : -1;
+    });
+    return lengths.every((length) => length >= 0 && length === lengths[0])
+      ? null
+      : `the columns ${names.join(', ')} do not fit together`;
+  };
+}
+
+function all(...checks: Check[]): Check {
+  return (value) => {
+    for (const check of checks) {
+      const problem = check(value);
+      if (problem) return problem;
+    }
+    return null;
+  };
+}
+
+const bundleVersion = version(BUNDLE_SCHEMA_VERSION);
+
+function isObject(value: unknown): value is Row {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** References inside a graph must hold. */
+export function graphProblem(value: Row): string | null {
+  const graph = value as Partial<AttributionGraph>;
+  const lists = [graph.layers, graph.nodes, graph.edges, graph.classes, graph.logit_edges];
+  if (!lists.every(Array.isArray) || !isObject(graph.group))
+    return 'parts of the graph are missing';
+  const { layers = [], nodes = [], edges = [], classes = [], logit_edges = [] } = graph;
+  const index = (value: number, length: number) =>
+    Number.isInteger(value) && value >= 0 && value < length;
+  if (!nodes.every((node) => index(node.layer, layers.length) && Number.isFinite(node.x)))
+    return 'a channel of the graph is in no layer';
+  const good =
+    edges.every((edge) => index(edge.from, nodes.length) && index(edge.to, nodes.length)) &&
+    logit_edges.every((edge) => index(edge.from, nodes.length) && index(edge.to, classes.length));
+  return good ? null : 'an edge of the graph leads nowhere';
+}
+
+const manifestCheck = all(bundleVersion, columns('layers'), (value) =>
+  isObject(value.model) && isObject(value.images) ? null : 'parts of the description are missing',
+);
+const classCheck = all(
+  bundleVersion,
+  columns(
+    'external_id',
+    'name',
+    'synonyms',
+    'images',
+    'labelled',
+    'correct',
+    'predicted',
+    'histogram',
+    'confused_with',
+  ),
+);
+
+export class Bundle {
+  readonly #kept = new Map<string, Promise<unknown>>();
+
+  /** @param base address of the bundle's folder, with a slash at its end */
+  constructor(readonly base: string) {}
+
+  manifest = () => this.#json<SiteManifest>('manifest.json', manifestCheck);
+  classes = () => this.#json<ClassTable>('classes.json', classCheck);
+  confusion = () =>
+    this.#json<ConfusionTable>(
+      'confusion.json',
+      all(bundleVersion, columns('label', 'prediction', 'images')),
+    );
+  embedding = (layer: number) =>
+    this.#json<EmbeddingFile>(
+      `embedding/${layer}.json`,
+      all(bundleVersion, columns('class', 'x', 'y')),
+    );
+  channels = (layer: number) =>
+    this.#json<ChannelFile>(
+      `channels/${layer}.json`,
+      all(bundleVersion, columns('images', 'classes', 'examples')),
+    );
+  graph = (classId: number) =>
+    this.#json<AttributionGraph>(
+      `graphs/${classId}.json`,
+      all(version(GRAPH_SCHEMA_VERSION), graphProblem),
+    );
+  similarity = (classId: number) =>
+    this.#json<SimilarityFile>(
+      `similarity/${classId}.json`,
+      all(bundleVersion, columns('class'), columns('permille')),
+    );
+  activations = (classId: number) =>
+    this.#json<ActivationFile>(
+      `activations/${classId}.json`,
+      all(bundleVersion, columns('layers')),
+    );
+  images = (classId: number) =>
+    this.#json<ImageFile>(
+      `images/${classId}.json`,
+      all(bundleVersion, columns('image', 'path', 'prediction', 'probability', 'margin')),
+    );
+
+  /** Address of a picture. */
+  picture(path: string): string {
+    return `${this.base}media/${path}.jpg`;
+  }
+
+  #json<T>(file: string, check: Check): Promise<T> {
+    const kept = this.#kept.get(file);
+    if (kept) return kept as Promise<T>;
+    const loading = this.#load(file, check);
+    this.#kept.set(file, loading);
+    // What failed may be tried again.
+    loading.catch(() => this.#kept.delete(file));
+    if (this.#kept.size > KEPT) {
+      const [oldest] = this.#kept.keys();
+      if (oldest !== undefined) this.#kept.delete(oldest);
+    }
+    return loading as Promise<T>;
+  }
+
+  async #load(file: string, check: Check): Promise<unknown> {
+    let response: Response;
+    try {
+      response = await fetch(this.base + file, { credentials: 'same-origin' });
+    } catch {
+      throw new BundleError(file, 'The server does not answer');
+    }
+    if (response.status === 404) throw new BundleError(file, 'The data have no such file');
+    if (!response.ok) {
+      const text = (await response.text().catch(() => '')).trim().slice(0, 300);
+      throw new BundleError(file, text || `The server answered ${response.status}`);
+    }
+    let value: unknown;
+    try {
+      value = await response.json();
+    } catch {
+      throw new BundleError(file, 'The file is damaged: it is no complete JSON');
+    }
+    if (!isObject(value)) throw new BundleError(file, 'The file is damaged: it is no object');
+    const problem = check(value);
+    if (problem) throw new BundleError(file, `The file cannot be used: ${problem}`);
+    return value;
+  }
+}

@@ -1,0 +1,561 @@
+// Written by `UPDATE_SCHEMA=1 cargo test -p summit-site schema`. Do not edit.
+
+export const BUNDLE_SCHEMA_VERSION = 1;
+export const GRAPH_SCHEMA_VERSION = 1;
+
+export type SiteManifest = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * Changes with the run's content: 16 hexadecimal digits.
+ */
+bundle_id: string, 
+/**
+ * Name of the image folder.
+ */
+data_set: string, 
+/**
+ * The network.
+ */
+model: ModelFacts, 
+/**
+ * Numbers of images.
+ */
+images: ImageFacts, 
+/**
+ * Classes with images.
+ */
+groups: number, 
+/**
+ * What the graphs' weights are; absent where the run has no graphs.
+ */
+measure?: Measure, 
+/**
+ * Which channels of an image count as its top channels.
+ */
+top_rule: { mass: number } | { "top-k": number }, 
+/**
+ * Layers, input side first.
+ */
+layers: Array<LayerFacts>, 
+/**
+ * How pictures are made; absent where the images are not to be found.
+ */
+pictures?: PictureFacts, 
+/**
+ * Images that could not be used, at most 100.
+ */
+skipped: Array<SkippedFacts>, };
+
+export type ModelFacts = { 
+/**
+ * File name.
+ */
+name: string, 
+/**
+ * SHA-256 of the file.
+ */
+sha256: string, 
+/**
+ * `[C, H, W]`.
+ */
+input_shape: Array<number>, 
+/**
+ * Number of logits.
+ */
+classes: number, };
+
+export type ImageFacts = { 
+/**
+ * In the list.
+ */
+listed: number, 
+/**
+ * Seen by the network.
+ */
+done: number, 
+/**
+ * Unusable.
+ */
+skipped: number, 
+/**
+ * With a label.
+ */
+labelled: number, 
+/**
+ * Predicted as their label.
+ */
+correct: number, };
+
+export type LayerFacts = { 
+/**
+ * Tensor name in the model.
+ */
+name: string, 
+/**
+ * The name without its last part where that tells the layers apart, for tight places.
+ */
+short: string, 
+/**
+ * Channels.
+ */
+channels: number, 
+/**
+ * Rows and columns of a map.
+ */
+size: [number, number], 
+/**
+ * Values may be negative.
+ */
+signed: boolean, 
+/**
+ * Input pixels a unit sees, `[y, x]`.
+ */
+receptive_size: [number, number], };
+
+export type PictureFacts = { 
+/**
+ * Side of a tile of `media/overview`, pixels.
+ */
+overview_tile: number, 
+/**
+ * Tiles in a row of `media/overview`; channels run row by row.
+ */
+overview_columns: number, 
+/**
+ * Side of `media/top`, pixels.
+ */
+top_side: number, 
+/**
+ * Side of a tile of `media/detail`, one row of tiles, pixels.
+ */
+detail_tile: number, 
+/**
+ * Side of a tile of `media/sheet`, pixels.
+ */
+sheet_tile: number, 
+/**
+ * Tiles in a row of `media/sheet`.
+ */
+sheet_columns: number, 
+/**
+ * Most tiles of `media/sheet`.
+ */
+sheet_images: number, 
+/**
+ * `media/feature` has a feature visualisation per channel.
+ */
+features: boolean, };
+
+export type SkippedFacts = { 
+/**
+ * Relative to the image folder.
+ */
+path: string, 
+/**
+ * One sentence.
+ */
+reason: string, };
+
+export type ClassTable = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * Folder name or WordNet id; may be empty.
+ */
+external_id: Array<string>, 
+/**
+ * Never empty.
+ */
+name: Array<string>, 
+/**
+ * Further names.
+ */
+synonyms: Array<Array<string>>, 
+/**
+ * Images of the class.
+ */
+images: Array<number>, 
+/**
+ * Of them, with a label.
+ */
+labelled: Array<number>, 
+/**
+ * Of these, predicted as the class.
+ */
+correct: Array<number>, 
+/**
+ * Of all images, predicted as the class.
+ */
+predicted: Array<number>, 
+/**
+ * Labelled images by probability of the class, [`PROBABILITY_BINS`] bins; empty without any.
+ */
+histogram: Array<Array<number>>, 
+/**
+ * Wrong predictions of the class's images, most frequent first, at most 3: `[class, images]`.
+ */
+confused_with: Array<Array<[number, number]>>, };
+
+export type ConfusionTable = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * Class.
+ */
+label: Array<number>, 
+/**
+ * Class.
+ */
+prediction: Array<number>, 
+/**
+ * Images, at least 1.
+ */
+images: Array<number>, };
+
+export type EmbeddingFile = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * How it was made.
+ */
+method: string, 
+/**
+ * Trustworthiness in `[0, 1]`, where it was computed.
+ */
+trustworthiness?: number, 
+/**
+ * Class.
+ */
+class: Array<number>, 
+/**
+ * Position, no unit.
+ */
+x: Array<number>, 
+/**
+ * Position, no unit.
+ */
+y: Array<number>, };
+
+export type SimilarityFile = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * The other class.
+ */
+class: Array<number>, 
+/**
+ * `[layers][class]`, thousandths of the cosine, 0 to 1000.
+ */
+permille: Array<Array<number>>, };
+
+export type ActivationFile = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * Images of the class.
+ */
+images: number, 
+/**
+ * One per layer.
+ */
+layers: Array<ActivationRow>, };
+
+export type ActivationRow = { 
+/**
+ * Channel, ascending.
+ */
+channel: Array<number>, 
+/**
+ * Images of the class in which it is a top channel, at least 1.
+ */
+images: Array<number>, };
+
+export type ImageFile = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * Image id.
+ */
+image: Array<number>, 
+/**
+ * Relative to the image folder.
+ */
+path: Array<string>, 
+/**
+ * Class.
+ */
+prediction: Array<number>, 
+/**
+ * Probability of the prediction.
+ */
+probability: Array<number>, 
+/**
+ * Logit of the label (of the prediction without one) minus the largest other.
+ */
+margin: Array<number>, };
+
+export type ChannelFile = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * `[channels]`: images of the data set in which it is a top channel.
+ */
+images: Array<number>, 
+/**
+ * `[channels]`: classes by the share of their images in which it is a top channel, largest
+ * first, at most 8: `[class, images]`.
+ */
+classes: Array<Array<[number, number]>>, 
+/**
+ * `[channels]`: the images with the largest activation, in the order of `media/detail`.
+ */
+examples: Array<ChannelExamples>, };
+
+export type ChannelExamples = { 
+/**
+ * Label, or prediction where there is none.
+ */
+class: Array<number>, 
+/**
+ * Largest activation over positions.
+ */
+value: Array<number>, };
+
+export type Measure = "conv-max" | "flow";
+
+export type Estimate = { 
+/**
+ * The mean over the images, in logits.
+ */
+mean: number, 
+/**
+ * Lower and upper end of the 95 % t-interval of the mean; absent below two images.
+ */
+interval?: [number, number], };
+
+export type AttributionGraph = { 
+/**
+ * [`GRAPH_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * The group; of a joint graph the first.
+ */
+group: GraphGroup, 
+/**
+ * Of a joint graph: the second group.
+ */
+second_group?: GraphGroup, 
+/**
+ * What weights and scores are.
+ */
+measure: Measure, 
+/**
+ * How it was made.
+ */
+parameters: RecordedParameters, 
+/**
+ * All layers of the network, input side first.
+ */
+layers: Array<GraphLayer>, 
+/**
+ * Kept channels, by (layer, channel).
+ */
+nodes: Array<GraphNode>, 
+/**
+ * Edges between consecutive layers, by (to, from).
+ */
+edges: Array<GraphEdge>, 
+/**
+ * Output classes: the top row.
+ */
+classes: Array<GraphClass>, 
+/**
+ * Edges into the classes, by (to, from); `to` is an index into `classes`.
+ */
+logit_edges: GraphEdge[], };
+
+export type GraphGroup = { 
+/**
+ * Name for people: a class, a confusion cell, a list.
+ */
+name: string, 
+/**
+ * Images of the group in the activation counts.
+ */
+images: number, };
+
+export type RecordedParameters = { 
+/**
+ * The rule that made the activation counts.
+ */
+top_rule: { mass: number } | { "top-k": number }, 
+/**
+ * Share of a layer's score at which selection started.
+ */
+start_threshold: number, 
+/**
+ * Added in a round of relaxation; absent where there is none (`flow`).
+ */
+relaxation_step?: number, 
+/**
+ * Rounds of relaxation done.
+ */
+relaxation_rounds: number, 
+/**
+ * PageRank's damping; absent for `flow`.
+ */
+damping?: number, 
+/**
+ * PageRank's rounds; absent for `flow`.
+ */
+pagerank_rounds?: number, 
+/**
+ * Whether PageRank met its tolerance; absent for `flow`.
+ */
+pagerank_converged?: boolean, 
+/**
+ * The restart was weighted by how specific channels are to groups.
+ */
+class_contrast?: boolean, };
+
+export type GraphLayer = { 
+/**
+ * Tensor name.
+ */
+name: string, 
+/**
+ * Channels of the layer, kept or not.
+ */
+channels: number, 
+/**
+ * Share of the layer's score at which its cut was made.
+ */
+threshold: number, };
+
+export type GraphNode = { 
+/**
+ * Index into [`AttributionGraph::layers`].
+ */
+layer: number, 
+/**
+ * Channel of that layer.
+ */
+channel: number, 
+/**
+ * Images of the group in which it is a top channel (A).
+ */
+count: number, 
+/**
+ * PageRank in `[0, 1]`; absent for `flow`.
+ */
+pagerank?: number, 
+/**
+ * Mean of R over the images of the influence sample, in logits.
+ */
+score?: Estimate, 
+/**
+ * Drawn edges from the layer below.
+ */
+in_edges: number, 
+/**
+ * Drawn edges to the layer above, or into the class logits.
+ */
+out_edges: number, 
+/**
+ * Not selected by score; here because no selected channel influences the class logit.
+ */
+added_for_logit?: boolean, 
+/**
+ * In a joint graph: whose node it is.
+ */
+side?: Side, 
+/**
+ * In a joint graph: the node's figures in the second group; those above are the first's.
+ */
+second?: SecondNode, 
+/**
+ * Horizontal position, at least 0; neighbours in a row are at least 1 apart.
+ */
+x: number, };
+
+export type SecondNode = { 
+/**
+ * Images of the second group in which it is a top channel.
+ */
+count: number, 
+/**
+ * PageRank in the second group's graph; absent where that has no such node.
+ */
+pagerank?: number, };
+
+export type GraphEdge = { 
+/**
+ * Index into [`AttributionGraph::nodes`], in the lower layer.
+ */
+from: number, 
+/**
+ * Index into [`AttributionGraph::nodes`], in the layer above.
+ */
+to: number, 
+/**
+ * Bridged conv-max weight, images; absent where it was not computed.
+ */
+influence?: number, 
+/**
+ * Mean of E over the images of the influence sample, in logits.
+ */
+effect?: Estimate, 
+/**
+ * Images of the influence sample in which `from` is among the 5 largest |E| of `to`.
+ */
+top_images?: number, 
+/**
+ * Sign.
+ */
+kind: EdgeKind, 
+/**
+ * In a joint graph: whose edge it is.
+ */
+side?: Side, 
+/**
+ * In a joint graph: bridged weight in the second group, images of it; `influence` is the
+ * first's.
+ */
+second_influence?: number, };
+
+export type Side = "shared" | "first" | "second";
+
+export type EdgeKind = "unsigned" | "supports" | "opposes";
+
+export type GraphClass = { 
+/**
+ * The class.
+ */
+class: number, 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * Horizontal position, as for nodes.
+ */
+x: number, };
+

@@ -1,0 +1,13 @@
+import { mount } from 'svelte';
+import App from './App.svelte';
+import { Bundle } from './data/bundle';
+import { startTheme } from './theme/theme.svelte';
+import './theme/tokens.css';
+import './theme/base.css';
+
+const target = document.getElementById('app');
+if (target) {
+  target.textContent = '';
+  startTheme();
+  mount(App, { target, props: { bundle: new Bundle(new URL('bundle/', document.baseURI).href) } });
+}

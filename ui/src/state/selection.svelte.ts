@@ -1,0 +1,112 @@
+// The one selection that drives all views. A view never reaches into another.
+import type { Dataset } from '../data/dataset';
+import { type ChannelKey, type LinkState, type View, format, parse, startLayer } from './url';
+
+export class Selection {
+  class = $state<number | null>(null);
+  compare = $state<number | null>(null);
+  layer = $state(0);
+  /** The pinned channel. */
+  node = $state.raw<ChannelKey | null>(null);
+  view = $state<View>('graph');
+  cell = $state.raw<[number, number] | null>(null);
+  /** The class under the pointer, in any view. */
+  hovered = $state<number | null>(null);
+  /** Said to screen readers. */
+  said = $state('');
+  /** Shown once, for example about a link that was not understood. */
+  notice = $state('');
+
+  readonly #dataset: Dataset;
+
+  constructor(dataset: Dataset) {
+    this.#dataset = dataset;
+    this.layer = startLayer(dataset);
+  }
+
+  get link(): LinkState {
+    const { class: id, compare, layer, node, view, cell } = this;
+    return { class: id, compare, layer, node, view, cell };
+  }
+
+  /** The whole address, for the clipboard. */
+  permalink(): string {
+    const address = new URL(location.href);
+    address.hash = format(this.link, this.#dataset, true);
+    return address.href;
+  }
+
+  selectClass(id: number | null) {
+    if (id === this.class && this.view === 'graph') return;
+    this.class = id;
+    this.view = 'graph';
+    this.node = null;
+    if (this.compare === id) this.compare = null;
+    this.#say(id === null ? 'No class selected' : this.#dataset.nameOf(id));
+    this.#record();
+  }
+
+  compareWith(id: number | null) {
+    if (id !== null && id === this.class) return;
+    this.compare = id;
+    this.view = 'graph';
+    this.node = null;
+    this.#say(id === null ? 'Comparison ended' : `Compared with ${this.#dataset.nameOf(id)}`);
+    this.#record();
+  }
+
+  /** Swaps the compared classes. */
+  swap() {
+    [this.class, this.compare] = [this.compare, this.class];
+    this.#record();
+  }
+
+  pin(node: ChannelKey | null) {
+    this.node = node;
+    this.#record();
+  }
+
+  selectLayer(layer: number) {
+    if (layer === this.layer) return;
+    this.layer = layer;
+    this.#record(true);
+  }
+
+  show(view: View) {
+    this.view = view;
+    this.#record();
+  }
+
+  selectCell(cell: [number, number] | null) {
+    this.cell = cell;
+    this.#record();
+  }
+
+  /** Takes the state from the address, now and on back and forward. */
+  listen(): () => void {
+    const restore = () => {
+      const { state, ignored } = parse(location.hash, this.#dataset);
+      Object.assign(this, state);
+      this.notice = ignored.length > 0 ? `Not understood in this link: ${ignored.join('; ')}` : '';
+    };
+    restore();
+    addEventListener('popstate', restore);
+    addEventListener('hashchange', restore);
+    return () => {
+      removeEventListener('popstate', restore);
+      removeEventListener('hashchange', restore);
+    };
+  }
+
+  #say(text: string) {
+    this.said = text;
+  }
+
+  /** Steps are kept in the history; what slides replaces the last one. */
+  #record(replace = false) {
+    const fragment = format(this.link, this.#dataset);
+    const address = `${location.pathname}${location.search}${fragment ? `#${fragment}` : ''}`;
+    if (address === `${location.pathname}${location.search}${location.hash}`) return;
+    history[replace ? 'replaceState' : 'pushState'](null, '', address);
+  }
+}

@@ -1,0 +1,50 @@
+// How alike every class is to the selected one in the selected layer.
+import type { Dataset } from '../data/dataset';
+import type { SimilarityFile } from '../data/generated/schema';
+import type { Selection } from './selection.svelte';
+
+export interface Similarity {
+  /** Cosine of rows of A in [0, 1] by class; empty until it is there. */
+  readonly of: ReadonlyMap<number, number>;
+  /** The most alike other classes, most alike first. */
+  readonly neighbours: readonly number[];
+}
+
+const NEIGHBOURS = 5;
+
+export function similarityOf(dataset: Dataset, selection: Selection): Similarity {
+  let file = $state.raw<SimilarityFile | null>(null);
+  const of = $derived.by(() => {
+    const row = file?.permille[selection.layer];
+    return new Map(
+      file && row ? file.class.map((id, place) => [id, (row[place] ?? 0) / 1000]) : [],
+    );
+  });
+  const neighbours = $derived(
+    [...of]
+      .filter(([id]) => id !== selection.class)
+      .sort((l, r) => r[1] - l[1] || l[0] - r[0])
+      .slice(0, Math.min(NEIGHBOURS, Math.ceil(of.size / 3)))
+      .map(([id]) => id),
+  );
+  $effect(() => {
+    const id = selection.class;
+    file = null;
+    if (id === null) return;
+    let current = true;
+    // Without it the views lack neighbours and one sort, no more.
+    dataset.bundle.similarity(id).then(
+      (loaded) => current && (file = loaded),
+      () => undefined,
+    );
+    return () => (current = false);
+  });
+  return {
+    get of() {
+      return of;
+    },
+    get neighbours() {
+      return neighbours;
+    },
+  };
+}

@@ -1,0 +1,101 @@
+// The state of the page in the fragment of its address, so that any file host can serve deep links.
+import type { Dataset } from '../data/dataset';
+
+export type View = 'graph' | 'errors';
+
+export interface ChannelKey {
+  layer: number;
+  channel: number;
+}
+
+/** All that a link restores. */
+export interface LinkState {
+  class: number | null;
+  layer: number;
+  node: ChannelKey | null;
+  compare: number | null;
+  view: View;
+  /** Cell of the confusion matrix: label, prediction. */
+  cell: [number, number] | null;
+}
+
+export interface Parsed {
+  state: LinkState;
+  /** What in the address was not understood, for the user. */
+  ignored: string[];
+}
+
+/** Without a word in the link: the last layer, where classes differ most. */
+export const startLayer = (dataset: Dataset) => Math.max(0, dataset.manifest.layers.length - 1);
+
+export function format(state: LinkState, dataset: Dataset, withBundle = false): string {
+  const fields: [string, string][] = [];
+  if (state.class !== null) fields.push(['class', dataset.keyOf(state.class)]);
+  if (state.compare !== null) fields.push(['compare', dataset.keyOf(state.compare)]);
+  const layer = dataset.layer(state.layer);
+  if (layer && state.layer !== startLayer(dataset)) fields.push(['layer', layer.name]);
+  const nodeLayer = state.node && dataset.layer(state.node.layer);
+  if (state.node && nodeLayer) fields.push(['node', `${nodeLayer.name}:${state.node.channel}`]);
+  if (state.view !== 'graph') fields.push(['view', state.view]);
+  if (state.cell) fields.push(['cell', state.cell.map((id) => dataset.keyOf(id)).join(',')]);
+  if (withBundle) fields.push(['bundle', dataset.manifest.bundle_id]);
+  return fields
+    .map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll('%3A', ':')}`)
+    .join('&');
+}
+
+export function parse(fragment: string, dataset: Dataset): Parsed {
+  const fields = new URLSearchParams(fragment.replace(/^#/, ''));
+  const ignored: string[] = [];
+  const state: LinkState = {
+    class: null,
+    layer: startLayer(dataset),
+    node: null,
+    compare: null,
+    view: 'graph',
+    cell: null,
+  };
+  const withImages = (key: string) => {
+    const id = dataset.classOfKey(key);
+    return id !== null && dataset.byId.has(id) ? id : null;
+  };
+  const readers: Record<string, (value: string) => boolean> = {
+    class: (value) => (state.class = withImages(value)) !== null,
+    compare: (value) => (state.compare = withImages(value)) !== null,
+    layer: (value) => {
+      const layer = dataset.layerOfKey(value);
+      if (layer !== null) state.layer = layer;
+      return layer !== null;
+    },
+    node: (value) => {
+      const [, name = '', digits = ''] = /^(.*):(\d+)$/.exec(value) ?? [];
+      const layer = dataset.layerOfKey(name);
+      const channel = Number(digits);
+      const known = layer !== null && channel < (dataset.layer(layer)?.channels ?? 0);
+      if (known) state.node = { layer, channel };
+      return known;
+    },
+    view: (value) => {
+      if (value === 'graph' || value === 'errors') state.view = value;
+      return value === state.view;
+    },
+    cell: (value) => {
+      const ids = value.split(',').map((key) => dataset.classOfKey(key));
+      const [label, prediction] = ids;
+      const known = ids.length === 2 && label != null && prediction != null;
+      if (known) state.cell = [label, prediction];
+      return known;
+    },
+    bundle: (value) => value === dataset.manifest.bundle_id,
+  };
+  for (const [name, value] of fields) {
+    const reader = readers[name];
+    if (!reader) ignored.push(name);
+    else if (!reader(value))
+      ignored.push(name === 'bundle' ? 'the link was made for other data' : `${name} “${value}”`);
+  }
+  // There is always something to look at.
+  state.class ??= dataset.classes[0]?.id ?? null;
+  if (state.compare === state.class) state.compare = null;
+  return { state, ignored };
+}

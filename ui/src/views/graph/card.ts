@@ -1,0 +1,65 @@
+// Where a card about a node goes: beside it, over as few of its neighbours as can be.
+import { type Spacing, type Transform, centre, side } from './geometry';
+import type { ViewGraph, ViewNode } from './model';
+
+export interface CardSize {
+  width: number;
+  height: number;
+}
+
+const GAP = 14;
+const MARGIN = 8;
+
+export function cardPlace(
+  graph: ViewGraph,
+  node: ViewNode,
+  shownEdges: boolean[],
+  spacing: Spacing,
+  transform: Transform,
+  view: CardSize,
+  card: CardSize,
+): { left: number; top: number } {
+  const onScreen = (other: ViewNode): [number, number] => {
+    const [x, y] = centre(graph, other, spacing);
+    return [x * transform.k + transform.x, y * transform.k + transform.y];
+  };
+  const [x, y] = onScreen(node);
+  const room = (side(node) / 2) * transform.k + GAP;
+  const ends = [
+    ...node.incoming.filter((edge) => shownEdges[edge]).map((edge) => graph.edges[edge]?.from),
+    ...node.outgoing.filter((edge) => shownEdges[edge]).map((edge) => graph.edges[edge]?.to),
+  ];
+  const neighbours = ends.flatMap((index) => {
+    const other = index === undefined ? undefined : graph.nodes[index];
+    return other ? [onScreen(other)] : [];
+  });
+  const tops = [y - card.height / 2, y - card.height + 30, y - 30];
+  let best = { left: MARGIN, top: MARGIN };
+  let least = Infinity;
+  for (const left of [x + room, x - room - card.width]) {
+    for (const wanted of tops) {
+      const top = Math.min(
+        Math.max(MARGIN, wanted),
+        Math.max(MARGIN, view.height - card.height - MARGIN),
+      );
+      const outside = left < MARGIN || left + card.width > view.width - MARGIN;
+      const covered = neighbours.filter(
+        ([nx, ny]) =>
+          nx > left - 16 &&
+          nx < left + card.width + 16 &&
+          ny > top - 16 &&
+          ny < top + card.height + 16,
+      ).length;
+      const cost = covered + (outside ? 1000 : 0);
+      if (cost < least) {
+        least = cost;
+        const clamped = Math.min(
+          Math.max(MARGIN, left),
+          Math.max(MARGIN, view.width - card.width - MARGIN),
+        );
+        best = { left: clamped, top };
+      }
+    }
+  }
+  return best;
+}

@@ -1,0 +1,275 @@
+// One graph or two, in the shape the view draws: rows of nodes, edges between neighbouring rows.
+import type { AttributionGraph, EdgeKind, Estimate, GraphEdge } from '../../data/generated/schema';
+
+/** Whose node or edge it is; everything is `a` while nothing is compared. */
+export type Side = 'a' | 'b' | 'both';
+
+export interface ViewNode {
+  /** Index in `ViewGraph.nodes`. */
+  index: number;
+  kind: 'channel' | 'class';
+  /** Layer; for a class, the number of layers. */
+  row: number;
+  /** Channel of the layer, or class. */
+  id: number;
+  /** Unit-spaced position in its row. */
+  x: number;
+  side: Side;
+  /** Images in which it is a top channel, and their share of the group: of `a`, of `b`. */
+  count: [number, number];
+  share: [number, number];
+  pagerank?: number | undefined;
+  score?: Estimate | undefined;
+  /** Its place among the row's nodes, 0 the first, by what the graph was selected by. */
+  rank: number;
+  /** Edges from below and to above. */
+  incoming: number[];
+  outgoing: number[];
+  label: string;
+  addedForLogit: boolean;
+}
+
+export interface ViewEdge {
+  index: number;
+  from: number;
+  to: number;
+  side: Side;
+  kind: EdgeKind;
+  /** Relative to the heaviest edge of the graph, in [0, 1]. */
+  weight: number;
+  /** Images, of `a` and of `b`. */
+  influence: [number | undefined, number | undefined];
+  effect?: Estimate | undefined;
+  topImages?: number | undefined;
+}
+
+export interface ViewGraph {
+  layers: string[];
+  nodes: ViewNode[];
+  edges: ViewEdge[];
+  /** Nodes of each row from left to right; the classes are the last row. */
+  rows: number[][];
+  /** Names and images of the groups. */
+  groups: { name: string; images: number }[];
+  measure: AttributionGraph['measure'];
+  /** The span of x. */
+  width: number;
+}
+
+const shareOf = (count: number, images: number) => (images > 0 ? Math.min(1, count / images) : 0);
+
+/** The number an edge is drawn by: share of the group's images, or size of the effect. */
+function rawWeight(graph: AttributionGraph, edge: GraphEdge): number {
+  if (graph.measure === 'flow') return Math.abs(edge.effect?.mean ?? 0);
+  return shareOf(edge.influence ?? 0, graph.group.images);
+}
+
+interface Draft {
+  node: Omit<ViewNode, 'index' | 'rank' | 'incoming' | 'outgoing'>;
+  order: number;
+}
+
+class Builder {
+  readonly drafts = new Map<string, Draft>();
+  readonly edges = new Map<string, ViewEdge & { ends: [string, string] }>();
+
+  add(graph: AttributionGraph, side: 'a' | 'b') {
+    const slot = side === 'a' ? 0 : 1;
+    const keys = graph.nodes.map((node) => `${node.layer}:${node.channel}`);
+    const topRow = graph.layers.length;
+    graph.nodes.forEach((node, index) => {
+      const draft = this.#draft(keys[index] ?? '', side, {
+        kind: 'channel',
+        row: node.layer,
+        id: node.channel,
+        x: node.x,
+        label: String(node.channel),
+      });
+      draft.node.count[slot] = node.count;
+      draft.node.share[slot] = shareOf(node.count, graph.group.images);
+      draft.node.pagerank ??= node.pagerank;
+      draft.node.score ??= node.score;
+      draft.node.addedForLogit ||= node.added_for_logit ?? false;
+      draft.order = Math.max(draft.order, node.pagerank ?? node.score?.mean ?? node.count);
+    });
+    const classKeys = graph.classes.map((target) => `class:${target.class}`);
+    graph.classes.forEach((target, index) => {
+      const draft = this.#draft(classKeys[index] ?? '', side, {
+        kind: 'class',
+        row: topRow,
+        id: target.class,
+        x: target.x,
+        label: target.name,
+      });
+      draft.node.count[slot] = graph.group.images;
+      draft.node.share[slot] = 1;
+    });
+    const heaviest = Math.max(
+      1e-12,
+      ...graph.edges.map((edge) => rawWeight(graph, edge)),
+      ...graph.logit_edges.map((edge) => rawWeight(graph, edge)),
+    );
+    const connect = (edge: GraphEdge, from: string, to: string) => {
+      const key = `${from}>${to}`;
+      const known = this.edges.get(key);
+      const weight = rawWeight(graph, edge) / heaviest;
+      if (known) {
+        known.side = 'both';
+        known.weight = Math.max(known.weight, weight);
+        known.influence[slot] = edge.influence;
+        return;
+      }
+      this.edges.set(key, {
+        index: 0,
+        from: 0,
+        to: 0,
+        side,
+        kind: edge.kind,
+        weight,
+        influence: slot === 0 ? [edge.influence, undefined] : [undefined, edge.influence],
+        effect: edge.effect,
+        topImages: edge.top_images,
+        ends: [from, to],
+      });
+    };
+    for (const edge of graph.edges) connect(edge, keys[edge.from] ?? '', keys[edge.to] ?? '');
+    for (const edge of graph.logit_edges)
+      connect(edge, keys[edge.from] ?? '', classKeys[edge.to] ?? '');
+  }
+
+  #draft(
+    key: string,
+    side: 'a' | 'b',
+    start: Pick<ViewNode, 'kind' | 'row' | 'id' | 'x' | 'label'>,
+  ): Draft {
+    const known = this.drafts.get(key);
+    if (known) {
+      known.node.side = 'both';
+      known.node.x = (known.node.x + start.x) / 2;
+      return known;
+    }
+    const draft: Draft = {
+      node: { ...start, side, count: [0, 0], share: [0, 0], addedForLogit: false },
+      order: 0,
+    };
+    this.drafts.set(key, draft);
+    return draft;
+  }
+}
+
+/** One graph, or two in one picture. */
+export function viewGraph(a: AttributionGraph, b?: AttributionGraph): ViewGraph {
+  const builder = new Builder();
+  builder.add(a, 'a');
+  if (b) builder.add(b, 'b');
+  const keys = [...builder.drafts.keys()];
+  const position = new Map(keys.map((key, index) => [key, index]));
+  const nodes = [...builder.drafts.values()].map(({ node }, index): ViewNode => ({
+    ...node,
+    index,
+    rank: 0,
+    incoming: [],
+    outgoing: [],
+  }));
+  const edges = [...builder.edges.values()].map(({ ends, ...edge }, index): ViewEdge => {
+    const from = position.get(ends[0]) ?? 0;
+    const to = position.get(ends[1]) ?? 0;
+    nodes[from]?.outgoing.push(index);
+    nodes[to]?.incoming.push(index);
+    return { ...edge, index, from, to };
+  });
+  const rows: ViewNode[][] = Array.from({ length: a.layers.length + 1 }, () => []);
+  const orders = [...builder.drafts.values()].map((draft) => draft.order);
+  for (const node of nodes) rows[node.row]?.push(node);
+  for (const row of rows) {
+    const byOrder = [...row].sort((l, r) => (orders[r.index] ?? 0) - (orders[l.index] ?? 0));
+    byOrder.forEach((node, rank) => (node.rank = rank));
+    if (b) spread(row);
+  }
+  if (b) setApart(rows);
+  for (const row of rows) {
+    row.sort((l, r) => l.x - r.x);
+  }
+  const all = nodes.map((node) => node.x);
+  const left = Math.min(...all);
+  for (const node of nodes) node.x -= left;
+  return {
+    layers: a.layers.map((layer) => layer.name),
+    nodes,
+    edges,
+    rows: rows.map((row) => row.map((node) => node.index)),
+    groups: [a.group, ...(b ? [b.group] : [])].map(({ name, images }) => ({ name, images })),
+    measure: a.measure,
+    width: Math.max(0, ...all) - left,
+  };
+}
+
+/** Like circles of a Venn diagram: only `a` on the left, shared in the middle, only `b` right. */
+function spread(row: ViewNode[]) {
+  const sides: Side[] = ['a', 'both', 'b'];
+  const groups = sides.map((side) =>
+    row.filter((node) => node.side === side).sort((l, r) => l.x - r.x),
+  );
+  const [a = [], both = [], b = []] = groups;
+  const gap = 0.6;
+  const middle = both.length / 2;
+  both.forEach((node, place) => (node.x = place - (both.length - 1) / 2));
+  const edge = Math.max(middle, 0.5) + gap - 0.5;
+  a.forEach((node, place) => (node.x = -edge - 0.5 - (a.length - 1 - place)));
+  b.forEach((node, place) => (node.x = edge + 0.5 + place));
+}
+
+/** The classes stand over their own sides, far enough apart for their names. */
+function setApart(rows: ViewNode[][]) {
+  const last = rows.at(-2) ?? [];
+  for (const node of rows.at(-1) ?? []) {
+    const own = last.filter((other) => other.side === node.side).length;
+    node.x = (node.side === 'b' ? 1 : -1) * Math.max(2, own / 2 + 0.5);
+  }
+}
+
+export interface Filter {
+  /** Share of each layer's channels shown, the best first. */
+  nodes: number;
+  /** Share of the edges shown, the heaviest first. */
+  edges: number;
+  /** Layers left out. */
+  hidden: ReadonlySet<number>;
+}
+
+export interface Visible {
+  nodes: boolean[];
+  edges: boolean[];
+  nodeCount: number;
+  edgeCount: number;
+}
+
+/** What the filter leaves. A row that is not hidden keeps at least its first channel. */
+export function visible(graph: ViewGraph, filter: Filter): Visible {
+  const nodes = graph.nodes.map(() => true);
+  for (const [row, members] of graph.rows.entries()) {
+    const kept = Math.max(1, Math.round(members.length * filter.nodes));
+    for (const index of members) {
+      const node = graph.nodes[index];
+      if (node?.kind !== 'channel') continue;
+      nodes[index] = !filter.hidden.has(row) && node.rank < kept;
+    }
+  }
+  const kept = Math.round(graph.edges.length * filter.edges);
+  const heaviest = new Set(
+    graph.edges
+      .map((edge) => edge.index)
+      .sort((l, r) => (graph.edges[r]?.weight ?? 0) - (graph.edges[l]?.weight ?? 0) || l - r)
+      .slice(0, kept),
+  );
+  const edges = graph.edges.map(
+    (edge) => heaviest.has(edge.index) && (nodes[edge.from] ?? false) && (nodes[edge.to] ?? false),
+  );
+  const channels = graph.nodes.filter((node) => node.kind === 'channel' && nodes[node.index]);
+  return {
+    nodes,
+    edges,
+    nodeCount: channels.length,
+    edgeCount: edges.filter(Boolean).length,
+  };
+}

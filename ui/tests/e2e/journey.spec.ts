@@ -1,0 +1,149 @@
+import { readFile } from 'node:fs/promises';
+import { expect, test } from './site';
+
+test('shows what the run is', async ({ site, page }) => {
+  await site.open();
+  const header = page.getByRole('banner');
+  for (const text of ['Model', 'net', 'Classes', '8', 'Images', '96', 'Layers', '4', 'Skipped'])
+    await expect(header.getByText(text, { exact: true }).first()).toBeVisible();
+  await expect(site.title).toHaveText('disc');
+});
+
+test('search, select, hover, pin, filter, compare', async ({ site, page }) => {
+  await site.open();
+  await site.search.fill('chess');
+  await site.search.press('Enter');
+  await expect(site.title).toHaveText('checker');
+  expect(await site.hash()).toBe('#class=s07');
+  await site.ready();
+
+  const node = site.node(/^block3, channel/);
+  const box = await node.boundingBox();
+  if (!box) throw new Error('no box');
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await expect(page.getByText(/top channel in \d+ of 12 images/)).toBeVisible();
+  await page.mouse.down();
+  await page.mouse.up();
+  const panel = page.getByRole('complementary');
+  await expect(panel.getByRole('heading', { name: /^Channel \d+$/ })).toBeVisible();
+  await expect(panel.getByText('Classes using this channel')).toBeVisible();
+  await expect(panel.getByRole('img', { name: 'checker' }).first()).toBeVisible();
+  expect(await site.hash()).toMatch(/^#class=s07&node=block3%2Frelu:\d+$/);
+  await page.keyboard.press('Escape');
+  await expect(panel).toHaveCount(0);
+
+  const nodes = site.graph.locator('[data-node]');
+  const before = await nodes.count();
+  await site.graph.getByRole('slider', { name: 'Channels' }).fill('0.3');
+  expect(await nodes.count()).toBeLessThan(before);
+  await site.graph.getByRole('slider', { name: 'Channels' }).fill('1');
+  await expect(nodes).toHaveCount(before);
+
+  const row = site.classes.locator('li', { hasText: 'rows' });
+  await row.hover();
+  await row.getByRole('button', { name: 'Compare with rows' }).click();
+  await expect(site.graph.getByRole('heading', { name: 'rows' })).toBeVisible();
+  await expect(page.getByRole('list', { name: 'Legend' }).getByText('only checker')).toBeVisible();
+  expect(await site.hash()).toBe('#class=s07&compare=s05');
+});
+
+test('back and forward', async ({ site, page }) => {
+  await site.open();
+  await site.classes.getByRole('button', { name: /^ring/ }).click();
+  await expect(site.title).toHaveText('ring');
+  await page.getByRole('button', { name: 'Errors' }).click();
+  await expect(page.getByRole('region', { name: 'Errors' })).toBeVisible();
+  await page.goBack();
+  await expect(site.title).toHaveText('ring');
+  await page.goForward();
+  await expect(page.getByRole('region', { name: 'Errors' })).toBeVisible();
+});
+
+test('a deep link restores everything', async ({ site, page }) => {
+  await site.open('class=s02&layer=block1/relu&node=block2/relu:1');
+  await expect(site.title).toHaveText('square');
+  await expect(site.map.getByText('block1', { exact: true })).toBeVisible();
+  await site.open('class=s02&compare=s03');
+  await expect(site.graph.getByRole('heading', { name: 'ring' })).toBeVisible();
+  await site.open('class=nonsense&colour=red');
+  await expect(
+    page.getByText(/Not understood in this link: class “nonsense”; colour/),
+  ).toBeVisible();
+});
+
+test('the layer slider moves the map', async ({ site, page }) => {
+  await site.open();
+  const labels = () =>
+    site.map.locator('svg text').evaluateAll((all) => all.map((text) => text.getAttribute('x')));
+  const before = await labels();
+  await site.map.getByRole('slider', { name: 'Layer' }).fill('0');
+  await expect.poll(() => site.hash()).toContain('layer=block0');
+  await site.ready();
+  await expect.poll(labels).not.toEqual(before);
+  await site.map.getByRole('button', { name: 'Map as a table' }).click();
+  await expect(page.getByRole('cell', { name: 'disc' })).toBeVisible();
+});
+
+test('sorts and finds classes', async ({ site }) => {
+  await site.open();
+  await site.classes.getByRole('combobox', { name: 'Order' }).selectOption('Name');
+  const names = await site.classes.locator('ul .name').allTextContents();
+  expect(names).toEqual([...names].sort((l, r) => l.localeCompare(r, 'en')));
+  expect(names).not.toContain('disc');
+  await site.search.fill('STRIPES');
+  await expect(site.classes.locator('ul .name')).toHaveText(['columns', 'rows', 'slope']);
+  await site.search.fill('s03');
+  await expect(site.classes.locator('ul .name')).toHaveText(['ring']);
+  await site.search.fill('zebra');
+  await expect(site.classes.getByText('No class fits “zebra”.')).toBeVisible();
+});
+
+test('errors lead to their graphs', async ({ site, page }) => {
+  await site.open('view=errors');
+  const errors = page.getByRole('region', { name: 'Errors' });
+  await errors.locator('tbody .link').first().click();
+  await expect(errors.getByRole('heading', { name: /\d+ images? of .* taken for/ })).toBeVisible();
+  await expect(errors.locator('li .tile').first()).toBeVisible();
+  await errors.getByRole('button', { name: 'Compare' }).click();
+  await expect(
+    page
+      .getByRole('list', { name: 'Legend' })
+      .getByText(/^only /)
+      .first(),
+  ).toBeVisible();
+});
+
+test('saves what is shown', async ({ site, page }) => {
+  await site.open();
+  const save = async (name: RegExp) => {
+    await page.getByRole('button', { name: 'Save what is shown' }).click();
+    const [file] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name }).click(),
+    ]);
+    return { name: file.suggestedFilename(), content: await readFile(await file.path()) };
+  };
+  const svg = await save(/SVG/);
+  expect(svg.name).toBe('disc.svg');
+  const text = svg.content.toString();
+  expect(text).toContain('href="data:image/jpeg;base64,');
+  expect(text.match(/<path /g)?.length).toBeGreaterThan(3);
+  const png = await save(/PNG/);
+  expect(png.content.subarray(1, 4).toString()).toBe('PNG');
+  expect(png.content.length).toBeGreaterThan(5000);
+  const csv = await save(/CSV/);
+  expect(csv.content.toString()).toMatch(/^from_layer,from_channel,to_layer,to,/);
+  const json = JSON.parse((await save(/JSON/)).content.toString());
+  expect(json.groups[0].name).toBe('disc');
+});
+
+test('twenty quick switches end on the last class', async ({ site, page }) => {
+  await site.open();
+  await page.evaluate(() => {
+    for (let turn = 0; turn < 20; turn++) location.hash = `#class=s0${(turn % 8) + 1}`;
+    location.hash = '#class=s06';
+  });
+  await expect(site.title).toHaveText('columns');
+  await site.ready();
+  await expect(site.graph.getByRole('button', { name: /^Class columns/ })).toBeVisible();
+});

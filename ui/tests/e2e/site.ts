@@ -1,0 +1,77 @@
+// What every browser test starts from: a page that must neither complain nor ask elsewhere.
+import { type Page, expect, test as base } from '@playwright/test';
+
+export class Site {
+  readonly problems: string[] = [];
+  /** What a test provokes on purpose. */
+  expected: RegExp[] = [];
+
+  constructor(readonly page: Page) {
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type())) this.problems.push(message.text());
+    });
+    page.on('pageerror', (error) => this.problems.push(error.message));
+  }
+
+  async open(fragment = '') {
+    await this.page.goto(fragment ? `./#${fragment}` : './');
+    await this.ready();
+  }
+
+  async ready() {
+    const views = this.page.locator('[data-ready]');
+    await expect(views.first()).toBeVisible();
+    await expect(this.page.locator('[data-ready="false"]')).toHaveCount(0);
+  }
+
+  get graph() {
+    return this.page.getByRole('region', { name: 'Attribution graph' });
+  }
+
+  get map() {
+    return this.page.getByRole('region', { name: 'Map of classes' });
+  }
+
+  get classes() {
+    return this.page.getByRole('region', { name: 'Classes', exact: true });
+  }
+
+  get search() {
+    return this.page.getByRole('searchbox', { name: /Search classes/ });
+  }
+
+  /** The title of the graph: the selected class. */
+  get title() {
+    return this.graph.getByRole('heading').first();
+  }
+
+  node(pattern: RegExp) {
+    return this.graph.getByRole('button', { name: pattern }).first();
+  }
+
+  async hash() {
+    return this.page.evaluate(() => location.hash);
+  }
+}
+
+export const test = base.extend<{ site: Site }>({
+  site: [
+    async ({ page, baseURL }, use) => {
+      const site = new Site(page);
+      const origin = new URL(baseURL ?? '').origin;
+      const foreign: string[] = [];
+      page.on('request', (request) => {
+        const url = request.url();
+        if (!url.startsWith(origin) && !/^(data|blob):/.test(url)) foreign.push(url);
+      });
+      await use(site);
+      expect(foreign, 'requests to other origins').toEqual([]);
+      const left = site.problems.filter((text) => !site.expected.some((known) => known.test(text)));
+      expect(left, 'errors on the console').toEqual([]);
+    },
+    { auto: true },
+  ],
+});
+
+export { expect };
+export type { Page };

@@ -1,0 +1,207 @@
+import { describe, expect, it } from 'vitest';
+import { csvText, jsonText, svgText } from '../../src/views/graph/export';
+import { bounds, centre, fillingSpacing, fit, nearest, side } from '../../src/views/graph/geometry';
+import { step } from '../../src/views/graph/keyboard';
+import { type Side, viewGraph, visible } from '../../src/views/graph/model';
+import { cardPlace } from '../../src/views/graph/card';
+import { dataset, graph } from './helpers';
+
+const spacing = { column: 100, row: 100 };
+const everything = { nodes: 1, edges: 1, hidden: new Set<number>() };
+
+describe('one graph', () => {
+  const view = viewGraph(graph(0, [5, 6, 7]));
+
+  it('has the nodes and edges of the file', () => {
+    expect(view.nodes.map((node) => node.label)).toEqual(['1', '2', '5', '6', '7', 'tench']);
+    expect(view.edges).toHaveLength(9);
+    expect(view.rows.map((row) => row.length)).toEqual([2, 3, 1]);
+    expect(Math.max(...view.edges.map((edge) => edge.weight))).toBe(1);
+    for (const node of view.nodes) {
+      expect(node.incoming.every((index) => view.edges[index]?.to === node.index)).toBe(true);
+      expect(node.outgoing.every((index) => view.edges[index]?.from === node.index)).toBe(true);
+    }
+  });
+
+  it('filters by rank, weight and layer', () => {
+    expect(visible(view, everything)).toMatchObject({ nodeCount: 5, edgeCount: 9 });
+    const fewer = visible(view, { ...everything, nodes: 0.34 });
+    expect(fewer.nodeCount).toBe(2);
+    const light = visible(view, { ...everything, edges: 1 / 3 });
+    expect(light.edgeCount).toBe(3);
+    const kept = view.edges.filter((edge) => light.edges[edge.index]);
+    const dropped = view.edges.filter((edge) => !light.edges[edge.index]);
+    expect(Math.min(...kept.map((e) => e.weight))).toBeGreaterThanOrEqual(
+      Math.max(...dropped.map((e) => e.weight)),
+    );
+    expect(visible(view, { ...everything, hidden: new Set([0]) })).toMatchObject({
+      nodeCount: 3,
+      edgeCount: 3,
+    });
+  });
+
+  it('grows areas with the share of images', () => {
+    const areas = view.nodes.slice(0, 5).map((node) => side(node) ** 2);
+    const shares = view.nodes.slice(0, 5).map((node) => node.share[0]);
+    const slope = ((areas[2] ?? 0) - (areas[0] ?? 0)) / ((shares[2] ?? 0) - (shares[0] ?? 0));
+    areas.forEach((area, index) => {
+      expect(area).toBeCloseTo(
+        (areas[0] ?? 0) + slope * ((shares[index] ?? 0) - (shares[0] ?? 0)),
+        6,
+      );
+    });
+  });
+
+  it('finds the node under the pointer as a look at all of them does', () => {
+    const shown = view.nodes.map(() => true);
+    for (let x = -200; x <= 200; x += 17) {
+      for (let y = -50; y <= 250; y += 13) {
+        const all = view.nodes
+          .map((node) => {
+            const [cx, cy] = centre(view, node, spacing);
+            return { node, away: Math.hypot(cx - x, cy - y) - side(node) / 2 };
+          })
+          .filter(({ away }) => away < 10)
+          .sort((l, r) => l.away - r.away);
+        expect(nearest(view, shown, spacing, x, y, 10)).toBe(all[0]?.node ?? null);
+      }
+    }
+  });
+
+  it('fits into any view', () => {
+    for (const size of [
+      { width: 1000, height: 700 },
+      { width: 400, height: 900 },
+    ]) {
+      const chosen = fillingSpacing(view, size);
+      const box = bounds(view, chosen);
+      const { x, y, k } = fit(box, size);
+      expect(k * box.left + x).toBeGreaterThanOrEqual(0);
+      expect(k * (box.left + box.width) + x).toBeLessThanOrEqual(size.width);
+      expect(k * box.top + y).toBeGreaterThanOrEqual(-1e-9);
+      expect(k * (box.top + box.height) + y).toBeLessThanOrEqual(size.height);
+    }
+  });
+
+  it('is walked by keys', () => {
+    const shown = view.nodes.map(() => true);
+    const classNode = 5;
+    expect(step(view, shown, classNode, 'ArrowUp')).toBeNull();
+    expect(view.nodes[step(view, shown, classNode, 'ArrowDown') ?? -1]?.row).toBe(1);
+    expect(step(view, shown, 2, 'ArrowRight')).toBe(3);
+    expect(step(view, shown, 2, 'ArrowLeft')).toBeNull();
+    expect(step(view, shown, 4, '[')).toBe(1);
+    expect(step(view, shown, 4, ']')).toBe(classNode);
+    expect(step(view, shown, 4, 'x')).toBeNull();
+    const hidden = shown.map((_, index) => index !== 3);
+    expect(step(view, hidden, 2, 'ArrowRight')).toBe(4);
+  });
+
+  it('puts cards inside the view, beside the node', () => {
+    const shown = view.edges.map(() => true);
+    for (const node of view.nodes) {
+      const transform = { x: 400, y: 100, k: 1 };
+      const card = { width: 300, height: 180 };
+      const at = cardPlace(
+        view,
+        node,
+        shown,
+        spacing,
+        transform,
+        { width: 1000, height: 600 },
+        card,
+      );
+      expect(at.left).toBeGreaterThanOrEqual(0);
+      expect(at.left + card.width).toBeLessThanOrEqual(1000);
+      expect(at.top).toBeGreaterThanOrEqual(0);
+      expect(at.top + card.height).toBeLessThanOrEqual(600);
+      const [x] = centre(view, node, spacing);
+      const middle = x + 400;
+      expect(middle < at.left || middle > at.left + card.width).toBe(true);
+    }
+  });
+});
+
+describe('two graphs', () => {
+  const view = viewGraph(graph(0, [5, 6, 7]), graph(1, [7, 8], 12));
+  const of = (which: Side) =>
+    view.nodes
+      .filter((node) => node.side === which && node.kind === 'channel')
+      .map((node) => node.label);
+
+  it('are told apart', () => {
+    expect(of('a')).toEqual(['5', '6']);
+    expect(of('b')).toEqual(['8']);
+    expect(of('both')).toEqual(['1', '2', '7']);
+    const shared = view.nodes.find((node) => node.row === 1 && node.label === '7');
+    expect(shared?.count).toEqual([7, 9]);
+    expect(shared?.share).toEqual([0.7, 0.75]);
+    const both = view.edges.filter((edge) => edge.side === 'both');
+    expect(both).toHaveLength(2);
+    expect(
+      both.every((edge) => edge.influence[0] !== undefined && edge.influence[1] !== undefined),
+    ).toBe(true);
+  });
+
+  it('stand side by side, shared channels between', () => {
+    for (const row of view.rows.slice(0, -1)) {
+      const order = row.map((index) => view.nodes[index]?.side);
+      const rank = { a: 0, both: 1, b: 2 };
+      const ranks = order.map((name) => rank[name ?? 'a']);
+      expect(ranks).toEqual([...ranks].sort());
+      const xs = row.map((index) => view.nodes[index]?.x ?? 0);
+      xs.slice(1).forEach((x, place) => expect(x - (xs[place] ?? 0)).toBeGreaterThanOrEqual(0.999));
+    }
+  });
+});
+
+describe('files', () => {
+  const data = dataset();
+  const view = viewGraph(graph(0, [5, 6]));
+  const shown = visible(view, everything);
+
+  it('CSV has one line an edge', () => {
+    const lines = csvText(data, view, shown).trim().split('\r\n');
+    expect(lines).toHaveLength(1 + view.edges.length);
+    expect(lines[1]).toBe('a/relu,1,b/relu,5,,1,,,,');
+    expect(lines.at(-1)).toBe('b/relu,6,output,tench,,7,,,,');
+  });
+
+  it('SVG escapes names and is well formed', () => {
+    const named = viewGraph({
+      ...graph(0, [5]),
+      group: { name: '<b>&"', images: 10 },
+      classes: [{ class: 0, name: '<b>&"', x: 0 }],
+    });
+    const style = {
+      edges: {
+        plain: '#111',
+        incoming: '#222',
+        outgoing: '#333',
+        supports: '#444',
+        opposes: '#555',
+        sideA: '#666',
+        sideB: '#777',
+      },
+      page: '#fff',
+      ink: '#000',
+      line: '#888',
+      accent: '#00f',
+      onAccent: '#fff',
+    };
+    const text = svgText(data, named, visible(named, everything), spacing, style, new Map());
+    expect(text).not.toContain('<b>');
+    expect(text).toContain('&lt;b&gt;&amp;&quot;');
+    const parsed = new DOMParser().parseFromString(text, 'image/svg+xml');
+    expect(parsed.querySelector('parsererror')).toBeNull();
+    expect(text.match(/<path /g)).toHaveLength(named.edges.length);
+  });
+
+  it('JSON holds what is shown', () => {
+    const few = visible(view, { ...everything, hidden: new Set([0]) });
+    const value = JSON.parse(jsonText(data, view, few));
+    expect(value.nodes).toHaveLength(3);
+    expect(value.edges).toHaveLength(2);
+    expect(value.groups).toEqual([{ name: 'tench', images: 10 }]);
+  });
+});

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { type LinkState, format, parse } from '../../src/state/url';
+import { dataset } from './helpers';
+
+const data = dataset();
+const start: LinkState = {
+  class: 0,
+  layer: 1,
+  node: null,
+  compare: null,
+  view: 'graph',
+  cell: null,
+};
+
+describe('links', () => {
+  it('come back as they were', () => {
+    const states: LinkState[] = [
+      start,
+      { ...start, class: 2, layer: 0 },
+      { ...start, class: 1, compare: 3, node: { layer: 1, channel: 15 } },
+      { ...start, view: 'errors', cell: [1, 4] },
+    ];
+    for (const state of states) {
+      for (const withBundle of [false, true]) {
+        const fragment = format(state, data, withBundle);
+        expect(parse(`#${fragment}`, data), fragment).toEqual({ state, ignored: [] });
+      }
+    }
+  });
+
+  it('name what they do not understand', () => {
+    const bad: [string, string][] = [
+      ['class=n05', 'class “n05”'],
+      ['class=<script>', 'class “<script>”'],
+      ['layer=c/relu', 'layer “c/relu”'],
+      ['node=b/relu:16', 'node “b/relu:16”'],
+      ['node=b/relu:-1', 'node “b/relu:-1”'],
+      ['view=admin', 'view “admin”'],
+      ['cell=n01', 'cell “n01”'],
+      ['bundle=other', 'the link was made for other data'],
+      ['colour=red', 'colour'],
+    ];
+    for (const [fragment, message] of bad) {
+      const { state, ignored } = parse(fragment, data);
+      expect(ignored, fragment).toEqual([message]);
+      expect(state).toEqual(start);
+    }
+  });
+
+  it('never compare a class with itself', () => {
+    expect(parse('class=n02&compare=n02', data).state.compare).toBeNull();
+  });
+});
