@@ -27,6 +27,7 @@ mod sample;
 mod score;
 pub mod statistics;
 mod subject;
+pub mod whatif;
 
 pub use ablate::{Ablation, Maps};
 pub use error::InfluenceError;
