@@ -13,11 +13,9 @@
 
 pub mod assets;
 pub mod bundle;
-pub mod embedding;
 pub mod error;
 pub mod export;
 pub mod file;
-pub mod graphs;
 pub mod pictures;
 pub mod schema;
 pub mod server;
@@ -27,6 +25,5 @@ pub use bundle::{Bundle, BundleSource, StaticBundle};
 pub use error::SiteError;
 pub use export::{ExportReport, export};
 pub use file::BundleFile;
-pub use graphs::{GraphMaker, class_name};
-pub use pictures::{Crops, SOURCE_FILE, image_root};
+pub use pictures::Crops;
 pub use server::{ServeOptions, Server};
