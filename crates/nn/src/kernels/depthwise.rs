@@ -1,5 +1,6 @@
 //! Depthwise convolution: every channel with its own small kernel, vectorised over channels.
 
+use super::buffer::Buffer;
 use super::dispatch;
 use super::simd::{Isa, Simd};
 use crate::exec::layout::Map;
@@ -11,8 +12,8 @@ const STRIP: usize = 6;
 #[derive(Debug)]
 pub(crate) struct DepthwiseWeights {
     isa: Isa,
-    taps: Vec<f32>,
-    bias: Vec<f32>,
+    taps: Buffer,
+    bias: Buffer,
     kernel: [usize; 2],
     strides: [usize; 2],
     dilations: [usize; 2],
@@ -22,22 +23,25 @@ impl DepthwiseWeights {
     /// From `weight(channel, ky, kx)`; `bias` has one value per channel.
     pub(crate) fn new(
         isa: Isa,
-        bias: Vec<f32>,
+        bias: &[f32],
         kernel: [usize; 2],
         strides: [usize; 2],
         dilations: [usize; 2],
         weight: impl Fn(usize, usize, usize) -> f32,
     ) -> Self {
-        let mut taps = Vec::with_capacity(kernel[0] * kernel[1] * bias.len());
+        let channels = bias.len();
+        let mut taps = Buffer::zeros(kernel[0] * kernel[1] * channels);
         for ky in 0..kernel[0] {
             for kx in 0..kernel[1] {
-                taps.extend((0..bias.len()).map(|channel| weight(channel, ky, kx)));
+                for channel in 0..channels {
+                    taps[(ky * kernel[1] + kx) * channels + channel] = weight(channel, ky, kx);
+                }
             }
         }
         Self {
             isa,
             taps,
-            bias,
+            bias: Buffer::from(bias),
             kernel,
             strides,
             dilations,
