@@ -7,10 +7,10 @@
 
 use crate::{InfluenceError, Member, Moments, Subject, in_parallel};
 use std::sync::Arc;
-use summit_explain::{FlowEdge, mass_cut};
+use summit_explain::mass_cut;
 use summit_nn::exec::RunError;
 use summit_nn::flow::{Flow, FlowSession, ImageFlow, SignedMeasure};
-use summit_tables::{ChannelId, ImageId, LayerId};
+use summit_tables::{BIAS, ChannelId, EdgeSum, FlowHeader, FlowTables, ImageId, LayerId, ScoreSum};
 
 /// Images between two additions to the sums.
 const CHUNK: usize = 64;
@@ -72,19 +72,31 @@ impl GroupFlow {
             .collect()
     }
 
-    /// Edges as a graph takes them.
+    /// As a run keeps it.
     #[must_use]
-    pub fn flow_edges(&self) -> Vec<FlowEdge> {
-        let measured = self.edges.iter().filter_map(|edge| {
-            Some(FlowEdge {
-                lower: edge.lower,
-                from: edge.from?,
-                to: edge.to,
-                effect: edge.effect.estimate(self.images)?,
-                top_images: edge.top_images,
+    pub fn tables(&self, header: FlowHeader) -> FlowTables {
+        let layers = (0u32..).zip(&self.scores);
+        let scores = layers.flat_map(|(layer, own)| {
+            (0u32..).zip(own).map(move |(channel, sums)| ScoreSum {
+                layer,
+                channel,
+                sum: sums.sum(),
+                squares: sums.squares(),
             })
         });
-        measured.collect()
+        let edges = self.edges.iter().map(|edge| EdgeSum {
+            lower: edge.lower.0,
+            to: edge.to.0,
+            from: edge.from.map_or(BIAS, |from| from.0),
+            sum: edge.effect.sum(),
+            squares: edge.effect.squares(),
+            top_images: edge.top_images,
+        });
+        FlowTables {
+            header,
+            scores: scores.collect(),
+            edges: edges.collect(),
+        }
     }
 }
 

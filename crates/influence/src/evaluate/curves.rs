@@ -3,7 +3,7 @@
 use super::{AblationKind, Evaluation, Ranking, Replacement};
 use crate::statistics::{Random, area, bootstrap};
 use crate::{Ablation, InfluenceError, Maps, Member, Subject, in_parallel};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use summit_nn::exec::Session;
 
 /// Shares of every layer's channels, rounded up; all of them is the untouched network.
@@ -19,7 +19,7 @@ pub(crate) const RESAMPLES: usize = 1000;
 const MATCHED: usize = 8;
 
 /// A number with its 95 % bootstrap interval over images.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// The number.
     pub value: f64,
@@ -28,7 +28,7 @@ pub struct Figure {
 }
 
 /// One ranking under one ablation.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
     /// Name of the ranking.
     pub measure: String,

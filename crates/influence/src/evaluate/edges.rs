@@ -10,7 +10,7 @@ use super::{AblationKind, Evaluation, Figure, Replacement};
 use crate::group::image_flow;
 use crate::statistics::{Random, bootstrap, spearman};
 use crate::{Ablation, InfluenceError, Maps, Member, Subject, in_parallel};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use summit_nn::exec::{CompileOptions, Network, RunError, Session};
 use summit_nn::flow::{Flow, SignedMeasure};
@@ -24,7 +24,7 @@ const STRATA: [f64; 3] = [0.05, 0.25, 1.0];
 const FIT_IMAGES: usize = 8;
 
 /// One kind of edge weight under one ablation.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EdgeAgreement {
     /// Name of the weight.
     pub measure: String,

@@ -19,7 +19,7 @@ pub use stability::Stability;
 use crate::{Ablation, InfluenceError, Maps, Member, Subject};
 use curves::Cuts;
 use fit::Fitted;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Images of one group.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ pub struct Evaluation<'a> {
 }
 
 /// How a channel is taken away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AblationKind {
     /// Its mean map over the fit images of all groups.
@@ -76,7 +76,7 @@ impl AblationKind {
 }
 
 /// What came out.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// Groups with the numbers of their fit and held-out images.
     pub groups: Vec<(String, usize, usize)>,

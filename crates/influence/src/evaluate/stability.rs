@@ -7,7 +7,7 @@ use super::{Evaluation, InfluenceError};
 use crate::group::image_flow;
 use crate::statistics::{Random, jaccard, spearman};
 use crate::{Subject, in_parallel};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use summit_nn::flow::{Flow, SignedMeasure};
 use summit_nn::graph::{Graph, Op};
@@ -22,7 +22,7 @@ const RESAMPLES: usize = 20;
 const SHUFFLED_IMAGES: usize = 2;
 
 /// How alike the first 5 % of channels are when the images change.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stability {
     /// Name of the measure.
     pub measure: String,
