@@ -10,8 +10,8 @@ use super::step::{Operand, Product};
 use crate::kernels::depthwise::{self, DepthwiseWeights};
 use crate::kernels::matrix::{Epilogue, multiply};
 
-/// Elements of a strip: 256 KiB.
-const STRIP_ELEMENTS: usize = 1 << 16;
+/// Elements of a strip: 512 KiB.
+const STRIP_ELEMENTS: usize = 1 << 17;
 
 /// Both convolutions.
 #[derive(Debug)]

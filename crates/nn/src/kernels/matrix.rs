@@ -14,6 +14,7 @@
 use super::buffer::{Buffer, LINE};
 use super::dispatch;
 use super::simd::{Isa, Simd};
+use std::sync::Arc;
 
 /// A contiguous run of input elements relative to a pixel's offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +36,13 @@ const BLOCK_ELEMENTS: usize = 1 << 16;
 pub(crate) struct PackedWeights {
     isa: Isa,
     /// `[panel][k][column in panel]`, zero-padded to whole vectors.
-    data: Buffer,
+    data: Arc<Buffer>,
+    /// Where its panels begin there.
+    start: usize,
     columns: usize,
     depth: usize,
     /// Segments cut so that every chunk has at most [`CHUNK`] elements.
-    chunks: Vec<Vec<Segment>>,
+    chunks: Arc<[Vec<Segment>]>,
     /// Largest `offset + len` over the segments.
     reach: usize,
 }
@@ -52,26 +55,44 @@ impl PackedWeights {
         columns: usize,
         weight: impl Fn(usize, usize) -> f32,
     ) -> Self {
+        Self::many(isa, segments, columns, 1, |_, k, column| weight(k, column)).remove(0)
+    }
+
+    /// Packs `count` products of the same shape side by side: `weight(index, k, column)`.
+    pub(crate) fn many(
+        isa: Isa,
+        segments: &[Segment],
+        columns: usize,
+        count: usize,
+        weight: impl Fn(usize, usize, usize) -> f32,
+    ) -> Vec<Self> {
         let depth = segments.iter().map(|segment| segment.len).sum();
         let (lanes, panel) = (isa.lanes(), 2 * isa.lanes());
         // Whole vectors; the last panel may be a single one.
-        let mut data = Buffer::zeros(columns.next_multiple_of(lanes) * depth);
-        for column in 0..columns {
-            let first = column / panel * panel;
-            let width = panel.min((columns - first).next_multiple_of(lanes));
-            let base = first * depth + column - first;
-            for k in 0..depth {
-                data[base + k * width] = weight(k, column);
+        let len = columns.next_multiple_of(lanes) * depth;
+        let mut data = Buffer::zeros(count * len);
+        for index in 0..count {
+            for column in 0..columns {
+                let first = column / panel * panel;
+                let width = panel.min((columns - first).next_multiple_of(lanes));
+                let base = index * len + first * depth + column - first;
+                for k in 0..depth {
+                    data[base + k * width] = weight(index, k, column);
+                }
             }
         }
-        Self {
+        let data = Arc::new(data);
+        let chunks: Arc<[Vec<Segment>]> = cut(segments, CHUNK).into();
+        let packed = |index| Self {
             isa,
-            data,
+            data: Arc::clone(&data),
+            start: index * len,
             columns,
             depth,
-            chunks: cut(segments, CHUNK),
+            chunks: Arc::clone(&chunks),
             reach: segments.iter().map(|s| s.offset + s.len).max().unwrap_or(0),
-        }
+        };
+        (0..count).map(packed).collect()
     }
 }
 
@@ -226,7 +247,7 @@ unsafe fn multiply_with<S: Simd>(
                 let columns = width.min(weights.columns - column);
                 let single = columns <= S::LANES;
                 let own_width = if single { S::LANES } else { width };
-                let at = column * weights.depth + chunk_start * own_width;
+                let at = weights.start + column * weights.depth + chunk_start * own_width;
                 let length = own_width * chunk;
                 let mut job = Tile {
                     input,
@@ -237,7 +258,7 @@ unsafe fn multiply_with<S: Simd>(
                     ahead: weights
                         .data
                         .as_ptr()
-                        .wrapping_add(at + own_width * (weights.depth)),
+                        .wrapping_add(at + own_width * weights.depth),
                     target,
                     pixel: start,
                     column,

@@ -56,19 +56,13 @@ impl WinogradWeights {
                 }
             }
         }
-        let points = (0..POINTS)
-            .map(|point| {
-                PackedWeights::new(
-                    isa,
-                    &[Segment {
-                        offset: 0,
-                        len: inputs,
-                    }],
-                    outputs,
-                    |i, j| transformed[(point * inputs + i) * outputs + j],
-                )
-            })
-            .collect();
+        let whole = Segment {
+            offset: 0,
+            len: inputs,
+        };
+        let points = PackedWeights::many(isa, &[whole], outputs, POINTS, |point, i, j| {
+            transformed[(point * inputs + i) * outputs + j]
+        });
         Self {
             isa,
             points,
