@@ -31,6 +31,9 @@ impl MeasureArg {
     }
 }
 
+/// Share of a layer's positive score among whose channels edges are measured.
+pub const MASS: f64 = 0.15;
+
 /// A number of images, or all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count(pub Option<usize>);
@@ -70,7 +73,7 @@ pub struct FlowArgs {
     pub images_per_group: Count,
     /// Share of each layer's positive score that the channels with edges hold: the most a graph can
     /// show.
-    #[arg(long, default_value_t = 0.15, value_name = "SHARE", value_parser = share)]
+    #[arg(long, default_value_t = MASS, value_name = "SHARE", value_parser = share)]
     pub mass: f64,
     /// Measure again what was measured.
     #[arg(long)]

@@ -1,11 +1,7 @@
 //! Groups of the golden cases: sums of R and E (method.md section 3.2), whatever the threads and the
 //! order of the images.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "test code"
-)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
 
 use npyz::npz::NpzArchive;
 use std::fs::File;
@@ -36,7 +32,10 @@ struct Tensors(Vec<Vec<f32>>);
 
 impl Images for Tensors {
     fn input(&self, image: ImageId) -> Result<Vec<f32>, String> {
-        self.0.get(image.index()).cloned().ok_or_else(|| "no such image".to_owned())
+        self.0
+            .get(image.index())
+            .cloned()
+            .ok_or_else(|| "no such image".to_owned())
     }
 }
 
@@ -44,12 +43,15 @@ fn tensor(path: &Path, description: &serde_json::Value) -> Vec<f32> {
     let image = image::open(path).unwrap().to_rgb8();
     let (width, height) = (image.width() as usize, image.height() as usize);
     let number = |name: &str, channel: usize| {
-        description["preprocessing"][name][channel].as_f64().unwrap()
+        description["preprocessing"][name][channel]
+            .as_f64()
+            .unwrap()
     };
     let mut data = vec![0.0f32; 3 * height * width];
     for (x, y, pixel) in image.enumerate_pixels() {
         for channel in 0..3 {
-            let value = (f64::from(pixel[channel]) - number("mean", channel)) / number("std", channel);
+            let value =
+                (f64::from(pixel[channel]) - number("mean", channel)) / number("std", channel);
             data[(channel * height + y as usize) * width + x as usize] = value as f32;
         }
     }
@@ -89,9 +91,14 @@ fn check(group: usize, found: &GroupFlow, names: &[String], expected: &mut Expec
         let Some(from) = edge.from else { continue };
         let below = found.scores[edge.lower.index()].len();
         let above = found.scores.get(edge.lower.index() + 1).map_or(4, Vec::len);
-        let upper = names.get(edge.lower.index() + 1).map_or("logits", |name| name);
+        let upper = names
+            .get(edge.lower.index() + 1)
+            .map_or("logits", |name| name);
         let index = (group * above + edge.to.index()) * below + from.index();
-        for (kind, value) in [("E_sum", edge.effect.sum()), ("E_sumsq", edge.effect.squares())] {
+        for (kind, value) in [
+            ("E_sum", edge.effect.sum()),
+            ("E_sumsq", edge.effect.squares()),
+        ] {
             let all = expected.doubles(&format!("{upper}.{kind}"));
             close(value, all[index], &all, upper);
         }
@@ -148,7 +155,10 @@ fn groups_are_those_of_the_golden_files_for_any_threads_and_order() {
             let found = measure(&members, 1);
             check(group as usize, &found, &names, &mut expected);
             members.reverse();
-            assert!(measure(&members, 3) == found, "{case}: threads or order can be seen");
+            assert!(
+                measure(&members, 3) == found,
+                "{case}: threads or order can be seen"
+            );
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::message;
 use crate::network::{RunImages, RunNetwork, flow_key, member};
 use crate::query_args::RecountArgs;
-use crate::signed_args::{Count, FlowArgs};
+use crate::signed_args::{Count, FlowArgs, MASS};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::ExitCode;
@@ -58,7 +58,7 @@ pub fn after_run(run: &Path, measure: SignedMeasure, count: Count, threads: usiz
         questions: &questions,
         measure,
         count,
-        mass: 0.15,
+        mass: MASS,
         again: false,
     };
     task.measure(&groups(&questions, &[])?).map(|_| ())

@@ -65,15 +65,33 @@ pub(crate) fn edges(
 ) -> Result<Vec<EdgeAgreement>, InfluenceError> {
     let networks = Networks::new(subject)?;
     let mut sessions = subject.workers(|| networks.sessions(ablation));
+    // One upper channel is followed at a time.
+    let flow = |measure| {
+        Ok((
+            measure,
+            Arc::new(Flow::new(subject.graph, subject.layers, 1, measure)?),
+        ))
+    };
+    let flows: Vec<(SignedMeasure, Arc<Flow>)> = SignedMeasure::ALL
+        .into_iter()
+        .map(flow)
+        .collect::<Result<_, InfluenceError>>()?;
     let mut random = Random::new(evaluation.seed);
     let mut weights: Vec<(String, bool, Vec<Vec<f64>>)> = Vec::new();
     let mut losses: Vec<Vec<Vec<f64>>> = vec![Vec::new(); AblationKind::ALL.len()];
     for (index, group) in evaluation.groups.iter().enumerate() {
         let sample = sampled(&fitted.signed[0].1[index].means(), &mut random);
-        for (number, (name, signed, own)) in
-            group_weights(subject, evaluation, fitted, index, &sample, &mut random)?
-                .into_iter()
-                .enumerate()
+        for (number, (name, signed, own)) in group_weights(
+            subject,
+            &flows,
+            evaluation,
+            fitted,
+            index,
+            &sample,
+            &mut random,
+        )?
+        .into_iter()
+        .enumerate()
         {
             if weights.len() == number {
                 weights.push((name, signed, Vec::new()));
@@ -132,6 +150,7 @@ fn strata(scores: &[f64], count: usize, random: &mut Random) -> Vec<usize> {
 /// Every kind of weight of the sampled edges of a group: name, signed or not, weights.
 fn group_weights(
     subject: &Subject<'_>,
+    flows: &[(SignedMeasure, Arc<Flow>)],
     evaluation: &Evaluation<'_>,
     fitted: &Fitted,
     group: usize,
@@ -140,8 +159,7 @@ fn group_weights(
 ) -> Result<Vec<(String, bool, Vec<f64>)>, InfluenceError> {
     let mut all = Vec::new();
     let members = &evaluation.groups[group].fit;
-    for measure in SignedMeasure::ALL {
-        let flow = Arc::new(Flow::new(subject.graph, subject.layers, 3, measure)?);
+    for (measure, flow) in flows {
         let mut sessions = subject.workers(|| flow.session());
         let members = &members[..members.len().min(FIT_IMAGES)];
         let found = in_parallel(members, &mut sessions, |session, member| {
