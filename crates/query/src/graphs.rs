@@ -68,14 +68,7 @@ impl Questions {
             .then(|| self.specificity(choices))
             .transpose()?;
         let rows: Vec<&[u32]> = counts.iter().map(Vec::as_slice).collect();
-        let targets: Vec<TargetClass> = group
-            .targets
-            .iter()
-            .map(|&class| TargetClass {
-                class,
-                name: class_name(self.classes(), class),
-            })
-            .collect();
+        let targets = self.targets(group);
         let tables = GroupTables {
             layers: &info.layers,
             name: &group.name,
@@ -95,6 +88,14 @@ impl Questions {
             links,
             logits,
         })
+    }
+
+    pub(crate) fn targets(&self, group: &Group) -> Vec<TargetClass> {
+        let targets = group.targets.iter().map(|&class| TargetClass {
+            class,
+            name: class_name(self.classes(), class),
+        });
+        targets.collect()
     }
 
     /// Two groups compared.

@@ -1,8 +1,9 @@
 //! `summit graph`: the attribution graphs of a run's groups.
 
-use super::grouping;
+use super::{evaluate, grouping};
 use crate::args::{GraphArgs, GraphFormat};
 use crate::message;
+use crate::network::flow_key;
 use crate::query_args::GraphChoiceArgs;
 use crate::recount::NetworkRecount;
 use anyhow::{Context, Result, bail};
@@ -46,10 +47,27 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
     }
-    let choices = graph_choices(&args.choices);
+    let mut choices = graph_choices(&args.choices);
+    choices.parameters.negative_edges = args.negative;
     let recount = NetworkRecount::new(&questions, &args.recount);
+    let evaluation = evaluate::read(questions.run().path());
     let text_of = |group: &Group| -> Result<String> {
-        let graph = questions.graph(group, &choices, &recount)?.graph;
+        let graph = match args.measure.signed() {
+            None => questions.graph(group, &choices, &recount)?.graph,
+            Some(measure) => {
+                let figures = |shown| evaluate::header(evaluation.as_ref()?, measure.name(), shown);
+                let key = flow_key(group);
+                questions
+                    .signed_graph(group, &key, measure.name(), &choices, &figures)?
+                    .with_context(|| {
+                        format!(
+                            "{} of \"{}\" was not measured; `summit flow` does that",
+                            measure.name(),
+                            group.name
+                        )
+                    })?
+            }
+        };
         render(&graph, format, pictures.as_ref())
     };
     let Some(out) = &args.out else {

@@ -80,6 +80,9 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     }
+    if let Some(measure) = args.signed.influence.signed() {
+        super::flow::after_run(&args.out, measure, args.signed.influence_images, threads)?;
+    }
     report(args, &writer, passed_over)
 }
 
