@@ -21,6 +21,10 @@ const LARGEST: usize = 5;
 /// Channels followed at once.
 const MASKS: usize = 8;
 
+/// Bytes of a worker's session for the edges of one block; blocks that would need more follow fewer
+/// channels at once.
+const MAX_BYTES: usize = 256 << 20;
+
 /// What is measured of a group.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupRequest<'a> {
@@ -157,7 +161,13 @@ pub fn group_flow(
     targets.sort_unstable();
     targets.dedup();
     shown.push(targets);
-    let flow = Flow::new(subject.graph, subject.layers, MASKS, request.measure)?;
+    let flow = Flow::within(
+        subject.graph,
+        subject.layers,
+        MASKS,
+        request.measure,
+        MAX_BYTES,
+    )?;
     let flow = Arc::new(flow);
     let mut sessions = subject.workers(|| flow.session());
     let mut sums: Vec<BlockSums> = shown

@@ -141,6 +141,21 @@ impl Flow {
         masks: usize,
         measure: SignedMeasure,
     ) -> Result<Self, FlowError> {
+        Self::within(graph, layers, masks, measure, usize::MAX)
+    }
+
+    /// [`Flow::new`] with fewer masks at once in blocks where a session would take more than
+    /// `max_bytes` for them; one mask is always followed.
+    ///
+    /// # Errors
+    /// As [`Flow::new`].
+    pub fn within(
+        graph: &Graph,
+        layers: &[ValueId],
+        masks: usize,
+        measure: SignedMeasure,
+        max_bytes: usize,
+    ) -> Result<Self, FlowError> {
         let averaged = measure.steps() > 1;
         let maps = if averaged || masks > 0 { layers } else { &[] };
         let all = derive(
@@ -167,7 +182,7 @@ impl Flow {
             .iter()
             .zip(tops)
             .filter(|_| masks > 0)
-            .map(|(&lower, &upper)| Block::new(graph, lower, upper, masks, measure))
+            .map(|(&lower, &upper)| Block::new(graph, lower, upper, masks, measure, max_bytes))
             .collect::<Result<_, _>>()?;
         let observed = watched
             .iter()
@@ -192,6 +207,14 @@ impl Flow {
             .collect()
     }
 
+    /// Bytes a session holds, weights not counted.
+    #[must_use]
+    pub fn session_bytes(&self) -> usize {
+        let blocks = self.blocks.iter().map(|block| &block.network);
+        let networks = blocks.chain([&self.scores]);
+        networks.map(|network| network.session_bytes()).sum()
+    }
+
     /// A worker's memory.
     #[must_use]
     pub fn session(self: &Arc<Self>) -> FlowSession {
@@ -212,33 +235,44 @@ impl Block {
         graph: &Graph,
         lower: ValueId,
         upper: ValueId,
-        masks: usize,
+        mut masks: usize,
         measure: SignedMeasure,
+        max_bytes: usize,
     ) -> Result<Self, FlowError> {
         let (part, _) = between(graph, lower, upper, &[])?;
         let averaged = measure.steps() > 1;
         let wanted = |yes: bool| if yes { vec![part.input] } else { Vec::new() };
-        let derived = derive(
-            &part,
-            &Request {
-                from: part.output,
+        loop {
+            let derived = derive(
+                &part,
+                &Request {
+                    from: part.output,
+                    masks,
+                    wrt: wanted(averaged),
+                    weights: Vec::new(),
+                    scores: wanted(!averaged),
+                    keep: Vec::new(),
+                    rule: measure.rule(),
+                },
+            )?;
+            let found = derived.scores.iter().chain(&derived.gradients).next();
+            let found = found.copied().flatten();
+            let options = CompileOptions {
+                observed: found.into_iter().collect(),
+                ..CompileOptions::default()
+            };
+            if masks > 1 && Network::values_bytes(&derived.graph, &options) > max_bytes {
+                masks = masks.div_ceil(2);
+                continue;
+            }
+            return Ok(Self {
+                network: Network::compile(&derived.graph, &options)?,
+                seed: derived.seed,
+                found,
+                averaged,
                 masks,
-                wrt: wanted(averaged),
-                weights: Vec::new(),
-                scores: wanted(!averaged),
-                keep: Vec::new(),
-                rule: measure.rule(),
-            },
-        )?;
-        let found = derived.scores.iter().chain(&derived.gradients).next();
-        let found = found.copied().flatten();
-        Ok(Self {
-            network: compile(&derived, found.into_iter().collect())?,
-            seed: derived.seed,
-            found,
-            averaged,
-            masks,
-        })
+            });
+        }
     }
 }
 

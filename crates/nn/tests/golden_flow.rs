@@ -250,3 +250,32 @@ fn flow_is_conserved_on_real_networks() {
         }
     }
 }
+
+#[test]
+fn less_memory_gives_the_same_edges() {
+    let Some(shared) = shared() else { return };
+    let case = Case::open(&shared, CASES[0]);
+    let values: Vec<ValueId> = case.layers.iter().map(|layer| layer.1).collect();
+    let graph = &case.model.graph;
+    let all_edges = |max_bytes: usize| {
+        let flow = Flow::within(graph, &values, 7, SignedMeasure::Flow, max_bytes).unwrap();
+        let bytes = flow.session_bytes();
+        let mut session = Arc::new(flow).session();
+        let label = case.labels[0];
+        let image = session
+            .scores(&case.images[0].data, &mut |logits| margin(logits, label))
+            .unwrap();
+        let edges: Vec<Vec<f32>> = (0..values.len())
+            .flat_map(|layer| {
+                let above = image.scores.get(layer + 1).unwrap_or(&image.logits);
+                let channels: Vec<usize> = (0..above.len()).collect();
+                session.edges(layer, &image, &channels).unwrap()
+            })
+            .collect();
+        (bytes, edges)
+    };
+    let (bytes, edges) = all_edges(usize::MAX);
+    let (fewer_bytes, same_edges) = all_edges(1);
+    assert!(fewer_bytes < bytes, "{fewer_bytes} of {bytes}");
+    assert_eq!(edges, same_edges);
+}
