@@ -252,7 +252,7 @@ fn flow_is_conserved_on_real_networks() {
 }
 
 #[test]
-fn less_memory_gives_the_same_edges() {
+fn less_memory_gives_the_same_edges_but_for_rounding() {
     let Some(shared) = shared() else { return };
     let case = Case::open(&shared, CASES[0]);
     let values: Vec<ValueId> = case.layers.iter().map(|layer| layer.1).collect();
@@ -277,5 +277,10 @@ fn less_memory_gives_the_same_edges() {
     let (bytes, edges) = all_edges(usize::MAX);
     let (fewer_bytes, same_edges) = all_edges(1);
     assert!(fewer_bytes < bytes, "{fewer_bytes} of {bytes}");
-    assert_eq!(edges, same_edges);
+    for (edges, same) in edges.iter().zip(&same_edges) {
+        let expected: Vec<f64> = edges.iter().copied().map(f64::from).collect();
+        let off = relative(same, &expected);
+        assert!(off <= TOLERANCE, "off by {off:.1e}");
+    }
+    assert_eq!(edges.len(), same_edges.len());
 }
