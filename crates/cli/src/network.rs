@@ -1,5 +1,6 @@
 //! The network and images of a finished run, opened again.
 
+use crate::commands::default_threads;
 use crate::model;
 use crate::query_args::RecountArgs;
 use anyhow::{Context, Result, bail};
@@ -58,41 +59,32 @@ impl RunNetwork {
         })
     }
 
-    /// Values of the layers.
-    pub fn values(&self) -> Vec<ValueId> {
-        self.layers.iter().map(|layer| layer.value).collect()
-    }
-
-    /// For studies that run the network on images of the run.
-    pub fn subject<'a>(
-        &'a self,
-        layers: &'a [ValueId],
-        images: &'a RunImages<'a>,
-        threads: usize,
-    ) -> Subject<'a> {
-        Subject {
+    /// Hands the network and the run's images to a study, on `threads` threads (all cores for none).
+    pub fn study<R>(
+        &self,
+        questions: &Questions,
+        threads: Option<u16>,
+        study: impl FnOnce(&Subject<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let layers: Vec<ValueId> = self.layers.iter().map(|layer| layer.value).collect();
+        let path = |record: &ImageRecord| (record.image, record.path.clone());
+        let images = RunImages {
+            network: self,
+            paths: questions.records().iter().map(path).collect(),
+        };
+        study(&Subject {
             graph: &self.model.graph,
-            layers,
-            images,
-            threads,
-        }
+            layers: &layers,
+            images: &images,
+            threads: threads.map_or_else(default_threads, usize::from),
+        })
     }
 }
 
 /// Inputs of a run's images.
-pub struct RunImages<'a> {
+struct RunImages<'a> {
     network: &'a RunNetwork,
-    paths: HashMap<ImageId, &'a str>,
-}
-
-impl<'a> RunImages<'a> {
-    pub fn new(network: &'a RunNetwork, records: &'a [ImageRecord]) -> Self {
-        let path = |record: &'a ImageRecord| (record.image, record.path.as_str());
-        Self {
-            network,
-            paths: records.iter().map(path).collect(),
-        }
-    }
+    paths: HashMap<ImageId, String>,
 }
 
 impl Images for RunImages<'_> {
@@ -105,7 +97,7 @@ impl Images for RunImages<'_> {
         } = self.network;
         let item = ImageItem {
             image,
-            path: (*path).to_owned(),
+            path: path.clone(),
             folder: None,
         };
         let mut pixels = vec![0.0; preprocessing.output_len()];

@@ -2,7 +2,7 @@
 
 use super::flow::groups;
 use crate::message;
-use crate::network::{RunImages, RunNetwork, member};
+use crate::network::{RunNetwork, member};
 use crate::recount::NetworkRecount;
 use crate::signed_args::EvaluateArgs;
 use anyhow::{Context, Result, bail};
@@ -35,13 +35,6 @@ pub fn run(args: &EvaluateArgs) -> Result<ExitCode> {
     if study.len() < 2 {
         bail!("at least two groups with images on both sides of the split are needed");
     }
-    let network = RunNetwork::open(&questions, &args.recount)?;
-    let layers = network.values();
-    let images = RunImages::new(&network, questions.records());
-    let threads = args
-        .threads
-        .map_or_else(super::default_threads, usize::from);
-    let subject = network.subject(&layers, &images, threads);
     let recount = NetworkRecount::new(&questions, &args.recount);
     let (mut scores, mut links): (Vec<_>, Vec<Vec<Csr>>) = (Vec::new(), Vec::new());
     for (group, _) in study.iter().filter(|_| questions.has_influence()) {
@@ -71,7 +64,12 @@ pub fn run(args: &EvaluateArgs) -> Result<ExitCode> {
         evaluation.edge_weights.push((name.clone(), &weight));
         evaluation.rankings.push(Ranking { name, scores });
     }
-    let report = evaluate(&subject, &evaluation, &mut |stage| message::note(stage))?;
+    let network = RunNetwork::open(&questions, &args.recount)?;
+    let report = network.study(&questions, args.threads, |subject| {
+        Ok(evaluate(subject, &evaluation, &mut |stage| {
+            message::note(stage);
+        })?)
+    })?;
     let model = &questions.run().manifest().spec.model.name;
     write(
         &args.run.join(JSON),

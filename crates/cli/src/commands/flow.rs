@@ -1,7 +1,7 @@
 //! `summit flow`: signed influence of groups, kept in the run.
 
 use crate::message;
-use crate::network::{RunImages, RunNetwork, flow_key, member};
+use crate::network::{RunNetwork, flow_key, member};
 use crate::query_args::RecountArgs;
 use crate::signed_args::{Count, FlowArgs, MASS};
 use anyhow::{Context, Result};
@@ -27,41 +27,44 @@ pub fn run(args: &FlowArgs) -> Result<ExitCode> {
     )?;
     let questions = Questions::open(&args.run)?;
     let groups = groups(&questions, &args.groups)?;
-    let network = RunNetwork::open(&questions, &args.recount)?;
-    let layers = network.values();
-    let images = RunImages::new(&network, questions.records());
-    let threads = args
-        .threads
-        .map_or_else(super::default_threads, usize::from);
-    let task = Task {
-        subject: network.subject(&layers, &images, threads),
-        questions: &questions,
-        measure,
-        count: args.images_per_group,
-        mass: args.mass,
-        again: args.again,
-    };
-    if args.time {
-        return task.time(&groups);
-    }
-    task.measure(&groups)
+    RunNetwork::open(&questions, &args.recount)?.study(&questions, args.threads, |&subject| {
+        let task = Task {
+            subject,
+            questions: &questions,
+            measure,
+            count: args.images_per_group,
+            mass: args.mass,
+            again: args.again,
+        };
+        if args.time {
+            task.time(&groups)
+        } else {
+            task.measure(&groups)
+        }
+    })
 }
 
 /// Measures all classes of a run just made, with what was given to `summit run`.
-pub fn after_run(run: &Path, measure: SignedMeasure, count: Count, threads: usize) -> Result<()> {
+pub fn after_run(
+    run: &Path,
+    measure: SignedMeasure,
+    count: Count,
+    threads: Option<u16>,
+) -> Result<ExitCode> {
     let questions = Questions::open(run)?;
+    let groups = groups(&questions, &[])?;
     let network = RunNetwork::open(&questions, &RecountArgs::default())?;
-    let layers = network.values();
-    let images = RunImages::new(&network, questions.records());
-    let task = Task {
-        subject: network.subject(&layers, &images, threads),
-        questions: &questions,
-        measure,
-        count,
-        mass: MASS,
-        again: false,
-    };
-    task.measure(&groups(&questions, &[])?).map(|_| ())
+    network.study(&questions, threads, |&subject| {
+        let task = Task {
+            subject,
+            questions: &questions,
+            measure,
+            count,
+            mass: MASS,
+            again: false,
+        };
+        task.measure(&groups)
+    })
 }
 
 /// Groups as typed; all classes for none.

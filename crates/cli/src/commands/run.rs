@@ -81,7 +81,12 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
         }
     }
     if let Some(measure) = args.signed.influence.signed() {
-        super::flow::after_run(&args.out, measure, args.signed.influence_images, threads)?;
+        super::flow::after_run(
+            &args.out,
+            measure,
+            args.signed.influence_images,
+            args.threads,
+        )?;
     }
     report(args, &writer, passed_over)
 }

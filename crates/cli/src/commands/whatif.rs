@@ -2,7 +2,7 @@
 
 use super::flow::SAMPLE_SEED;
 use crate::message;
-use crate::network::{RunImages, RunNetwork, member};
+use crate::network::{RunNetwork, member};
 use crate::signed_args::WhatifArgs;
 use anyhow::{Context, Result, bail};
 use std::process::ExitCode;
@@ -37,13 +37,9 @@ pub fn run(args: &WhatifArgs) -> Result<ExitCode> {
             member(&own, record)
         })
         .collect();
-    let layers = network.values();
-    let images = RunImages::new(&network, questions.records());
-    let threads = args
-        .threads
-        .map_or_else(super::default_threads, usize::from);
-    let subject = network.subject(&layers, &images, threads);
-    let outcomes = what_if(&subject, &members, &changes)?;
+    let outcomes = network.study(&questions, args.threads, |subject| {
+        Ok(what_if(subject, &members, &changes)?)
+    })?;
     let summary = summarise(&members, &outcomes);
     if args.json {
         message::print(&(serde_json::to_string_pretty(&summary)? + "\n"))?;
