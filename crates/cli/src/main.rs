@@ -8,16 +8,20 @@
 )]
 
 mod args;
+mod bucket;
 mod commands;
 mod message;
 mod model;
 mod network;
+mod pass;
 mod progress;
 mod query_args;
 mod recount;
+mod run_args;
 mod sample;
 mod signed_args;
 mod table;
+mod work;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -28,6 +32,8 @@ fn main() -> ExitCode {
         args::Command::Inspect(args) => commands::inspect::run(&args),
         args::Command::Check(args) => commands::check::run(&args),
         args::Command::Run(args) => commands::run::run(&args),
+        args::Command::Plan(args) => commands::plan::run(&args),
+        args::Command::Shard(args) => commands::shard::run(&args),
         args::Command::Graph(args) => commands::graph::run(&args),
         args::Command::Flow(args) => commands::flow::run(&args),
         args::Command::Evaluate(args) => commands::evaluate::run(&args),

@@ -6,12 +6,14 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use summit_images::{
-    ColorOrder, ImageFolder, ImageSource, InputShape, Labels, Preprocessing, Resize, ScanOptions,
+    ColorOrder, ImageSource, Images, InputShape, Labels, Preprocessing, Resize, ScanOptions,
     ValueRange, discover_labels, from_metadata, match_folders,
 };
 use summit_nn::layers::{Blocks, LayerValue, find_blocks, find_layers, layers_from_names};
 use summit_nn::onnx::{self, LoadOptions, Model};
+use summit_objects::{Objects, shown};
 use summit_tables::{ClassEntry, ClassId};
 
 /// Loads a model file.
@@ -142,17 +144,20 @@ pub fn preprocessing(model: &Model, args: &PreprocessingArgs) -> Result<Preproce
 
 /// Images with the class of each, and the classes' names.
 pub struct LabelledImages {
-    pub source: ImageFolder,
+    pub source: Images,
     /// One per image.
     pub labels: Vec<Option<ClassId>>,
     /// One per logit.
     pub classes: Vec<ClassEntry>,
 }
 
-/// Scans the folder and matches its sub-folders with the network's classes.
+/// Lists the images and matches their words for classes with the network's.
 pub fn images(model: &Model, model_path: &Path, args: &ImageArgs) -> Result<LabelledImages> {
     let outputs = model.classes();
-    let source = ImageFolder::scan(&args.images, &ScanOptions::default())?;
+    let location = args.images.to_str();
+    let location = location.context("the path of the images is not valid Unicode")?;
+    let objects = Arc::new(Objects::new(args.patience.patience())?);
+    let source = Images::open(location, &objects, &ScanOptions::default())?;
     let list = source.list();
     let labels = match &args.labels {
         Some(path) => Some((path.clone(), Labels::read_for(path, outputs)?)),
@@ -177,7 +182,7 @@ pub fn images(model: &Model, model_path: &Path, args: &ImageArgs) -> Result<Labe
         "{} images in {} folders of {}; {}{}",
         list.items.len(),
         list.folders.len(),
-        args.images.display(),
+        shown(location),
         if list.folders.is_empty() {
             "no labels: grouping by prediction".to_owned()
         } else {

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use summit_explain::Group;
 use summit_explain::slice::explained_class;
-use summit_images::{DecodeLimits, ImageFolder, ImageItem, Preprocessing, load_and_preprocess};
+use summit_images::{DecodeLimits, Preprocessing, load_and_preprocess};
 use summit_influence::{Explained, Images, Member, Subject};
 use summit_nn::graph::ValueId;
 use summit_nn::layers::{Blocks, LayerValue};
 use summit_nn::onnx::Model;
 use summit_query::Questions;
+use summit_site::RunImages;
 use summit_store::Source;
 use summit_tables::{ImageId, ImageRecord};
 
@@ -24,7 +25,7 @@ pub struct RunNetwork {
     pub layers: Vec<LayerValue>,
     pub blocks: Blocks,
     pub preprocessing: Preprocessing,
-    pub source: ImageFolder,
+    pub source: RunImages,
 }
 
 impl RunNetwork {
@@ -49,13 +50,14 @@ impl RunNetwork {
         if blocks.info.convs != info.convs {
             bail!("the network is read differently now than when the run was made");
         }
+        let images = RunImages::open(run, &root).map_err(anyhow::Error::msg)?;
         Ok(Self {
             path,
             model,
             layers,
             blocks,
             preprocessing,
-            source: ImageFolder::unlisted(root),
+            source: images,
         })
     }
 
@@ -68,7 +70,7 @@ impl RunNetwork {
     ) -> Result<R> {
         let layers: Vec<ValueId> = self.layers.iter().map(|layer| layer.value).collect();
         let path = |record: &ImageRecord| (record.image, record.path.clone());
-        let images = RunImages {
+        let images = Studied {
             network: self,
             paths: questions.records().iter().map(path).collect(),
         };
@@ -82,12 +84,12 @@ impl RunNetwork {
 }
 
 /// Inputs of a run's images.
-struct RunImages<'a> {
+struct Studied<'a> {
     network: &'a RunNetwork,
     paths: HashMap<ImageId, String>,
 }
 
-impl Images for RunImages<'_> {
+impl Images for Studied<'_> {
     fn input(&self, image: ImageId) -> Result<Vec<f32>, String> {
         let path = self.paths.get(&image).ok_or("it is not of this run")?;
         let RunNetwork {
@@ -95,11 +97,7 @@ impl Images for RunImages<'_> {
             source,
             ..
         } = self.network;
-        let item = ImageItem {
-            image,
-            path: path.clone(),
-            folder: None,
-        };
+        let item = source.item_of(image, path);
         let mut pixels = vec![0.0; preprocessing.output_len()];
         let limits = DecodeLimits::default();
         load_and_preprocess(source, &item, &limits, preprocessing, &mut pixels)

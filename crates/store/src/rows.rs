@@ -82,7 +82,7 @@ pub(crate) fn numbers<'a, T: ArrowPrimitiveType>(
     Ok(column)
 }
 
-fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, String> {
+pub(crate) fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, String> {
     let column = batch
         .column_by_name(name)
         .ok_or_else(|| format!("no column {name}"))?;
@@ -520,7 +520,7 @@ impl Row for ImageRecord {
     }
 }
 
-fn check_image(image: ImageId, bounds: &Bounds) -> Result<(), &'static str> {
+pub(crate) fn check_image(image: ImageId, bounds: &Bounds) -> Result<(), &'static str> {
     if bounds.images.contains(&image.0) {
         Ok(())
     } else {
@@ -551,7 +551,7 @@ fn check_cell([label, prediction]: [u32; 2], bounds: &Bounds) -> Result<(), &'st
 }
 
 /// Paths are joined to the image root by consumers: they must stay below it.
-fn check_path(path: &str) -> Result<(), &'static str> {
+pub(crate) fn check_path(path: &str) -> Result<(), &'static str> {
     if path.is_empty() || path.len() > LONGEST_PATH_BYTES {
         return Err("a path is empty or too long");
     }

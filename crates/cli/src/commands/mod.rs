@@ -12,9 +12,11 @@ pub mod graph;
 pub mod inspect;
 pub mod merge;
 pub mod paths;
+pub mod plan;
 pub mod predictions;
 pub mod run;
 pub mod serve;
+pub mod shard;
 pub mod similar;
 pub mod whatif;
 
