@@ -238,7 +238,8 @@ impl Bundle {
             schema_version: BUNDLE_SCHEMA_VERSION,
             method: embedding::METHOD.to_owned(),
             trustworthiness: None,
-            class: self.class_ids(),
+            id: self.class_ids(),
+            group: None,
             x: points.iter().map(|point| point[0]).collect(),
             y: points.iter().map(|point| point[1]).collect(),
         })

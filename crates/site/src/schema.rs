@@ -186,8 +186,12 @@ pub struct EmbeddingFile {
     #[cfg_attr(test, ts(optional))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trustworthiness: Option<f64>,
-    /// Class.
-    pub class: Vec<u32>,
+    /// What the point is.
+    pub id: Vec<u32>,
+    /// The class it belongs to; absent where the points are classes.
+    #[cfg_attr(test, ts(optional))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<Vec<u32>>,
     /// Position, no unit.
     pub x: Vec<f32>,
     /// Position, no unit.

@@ -1,7 +1,13 @@
 // Pan and zoom of an element by d3-zoom, the same in every view.
 import { select } from 'd3-selection';
 import { type D3ZoomEvent, type ZoomBehavior, zoom, zoomIdentity } from 'd3-zoom';
-import type { Transform } from '../views/graph/geometry';
+
+/** Drawing to screen is `k * p + (x, y)`. */
+export interface Transform {
+  x: number;
+  y: number;
+  k: number;
+}
 
 export interface Zoomable {
   set(transform: Transform): void;
@@ -14,9 +20,15 @@ export function zoomable(
   element: HTMLElement,
   extent: [number, number],
   changed: (transform: Transform, byUser: boolean) => void,
+  /** Whether a pressed pointer moves the drawing. */
+  mayPan: () => boolean = () => true,
 ): Zoomable {
   const behaviour: ZoomBehavior<HTMLElement, unknown> = zoom<HTMLElement, unknown>()
     .scaleExtent(extent)
+    .filter(
+      (event: MouseEvent) =>
+        event.type === 'wheel' || (!event.ctrlKey && !event.button && mayPan()),
+    )
     .on('zoom', (event: D3ZoomEvent<HTMLElement, unknown>) => {
       const { x, y, k } = event.transform;
       changed({ x, y, k }, event.sourceEvent !== null);

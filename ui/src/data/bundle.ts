@@ -119,7 +119,7 @@ export class Bundle {
   embedding = (layer: number) =>
     this.#json<EmbeddingFile>(
       `embedding/${layer}.json`,
-      all(bundleVersion, columns('class', 'x', 'y')),
+      all(bundleVersion, columns('id', 'x', 'y')),
     );
   channels = (layer: number) =>
     this.#json<ChannelFile>(

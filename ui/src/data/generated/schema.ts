@@ -233,9 +233,13 @@ method: string,
  */
 trustworthiness?: number, 
 /**
- * Class.
+ * What the point is.
  */
-class: Array<number>, 
+id: Array<number>, 
+/**
+ * The class it belongs to; absent where the points are classes.
+ */
+group?: Array<number>, 
 /**
  * Position, no unit.
  */

@@ -42,7 +42,7 @@ export function svgText(
     const place = shown.edges[edge.index] ? ends(graph, edge, spacing) : null;
     if (!place) continue;
     lines.push(
-      `<path d="${pathOf(place)}" stroke="${restColour(edge, comparing, style.edges)}" stroke-opacity="0.55" stroke-width="${edgeWidth(edge.weight).toFixed(2)}"/>`,
+      `<path d="${pathOf(place)}" stroke="${restColour(edge, graph, style.edges)}" stroke-opacity="0.55" stroke-width="${edgeWidth(edge.weight).toFixed(2)}"/>`,
     );
   }
   lines.push('</g>');

@@ -1,0 +1,23 @@
+// What every canvas needs: its size in device pixels, and the colours of the theme.
+
+/** Makes the canvas as large as its place and gives its context, scaled to CSS pixels and empty. */
+export function fresh(
+  canvas: HTMLCanvasElement,
+  width: number,
+  height: number,
+): CanvasRenderingContext2D | null {
+  const ratio = Math.min(3, globalThis.devicePixelRatio || 1);
+  const [columns, rows] = [Math.round(width * ratio), Math.round(height * ratio)];
+  if (canvas.width !== columns) canvas.width = columns;
+  if (canvas.height !== rows) canvas.height = rows;
+  const context = canvas.getContext('2d');
+  context?.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context?.clearRect(0, 0, width, height);
+  return context;
+}
+
+/** Reads the theme's colours where the element stands: `colour('--ink')`. */
+export function tokens(element: Element): (name: string) => string {
+  const style = getComputedStyle(element);
+  return (name) => style.getPropertyValue(name).trim();
+}
