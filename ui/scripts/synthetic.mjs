@@ -222,6 +222,7 @@ const assets = fileURLToPath(new URL('../../crates/site/assets', import.meta.url
 cpSync(assets, folder, { recursive: true });
 write('manifest.json', manifest());
 write('classes.json', classes());
+write('annotations.json', { ...VERSION, writable: false, annotations: [] });
 write('confusion.json', {
   ...VERSION,
   label: list(20000, (index) => Math.floor(index / 20)),

@@ -9,10 +9,10 @@ use crate::file::BundleFile;
 use crate::graphs::{ClassGroup, GraphMaker, class_name, class_of};
 use crate::pictures::{Crops, encode};
 use crate::schema::{
-    ActivationFile, ActivationRow, BUNDLE_SCHEMA_VERSION, ChannelExamples, ChannelFile,
-    EmbeddingFile, ImageFile, PictureFacts, SimilarityFile,
+    ActivationFile, ActivationRow, Annotation, AnnotationFile, BUNDLE_SCHEMA_VERSION,
+    ChannelExamples, ChannelFile, EmbeddingFile, ImageFile, PictureFacts, SimilarityFile,
 };
-use crate::{SiteError, summary};
+use crate::{Annotations, SiteError, summary};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,6 +45,15 @@ pub trait BundleSource: Send + Sync {
     /// # Errors
     /// See [`SiteError`]; [`SiteError::is_absent`] where the bundle has no such file.
     fn file(&self, file: BundleFile) -> Result<Vec<u8>, SiteError>;
+
+    /// Names a channel.
+    ///
+    /// # Errors
+    /// The source takes no names, or not this one.
+    fn annotate(&self, annotation: Annotation) -> Result<(), SiteError> {
+        let _ = annotation;
+        Err(SiteError::ReadOnly)
+    }
 }
 
 /// A run's bundle, made on demand.
@@ -57,6 +66,7 @@ pub struct Bundle {
     pub(crate) data_set: String,
     pub(crate) graphs: Option<GraphMaker>,
     pub(crate) crops: Result<Crops, String>,
+    annotations: Annotations,
     counts: Vec<OnceLock<LayerCounts>>,
     examples: Vec<OnceLock<Vec<DatasetExample>>>,
     embeddings: OnceLock<Vec<Vec<[f32; 2]>>>,
@@ -101,6 +111,7 @@ impl Bundle {
             images,
             groups,
             data_set,
+            annotations: Annotations::of_run(path),
             graphs,
             crops,
             counts: (0..layers).map(|_| OnceLock::new()).collect(),
@@ -123,6 +134,7 @@ impl Bundle {
             BundleFile::Manifest,
             BundleFile::Classes,
             BundleFile::Confusion,
+            BundleFile::Annotations,
         ];
         let layers = &self.run.model_info().layers;
         for layer in layers {
@@ -450,6 +462,11 @@ impl BundleSource for Bundle {
             BundleFile::Manifest => json(&summary::manifest(self)?),
             BundleFile::Classes => json(&summary::classes(self)),
             BundleFile::Confusion => json(&summary::confusion(self)),
+            BundleFile::Annotations => json(&AnnotationFile {
+                schema_version: BUNDLE_SCHEMA_VERSION,
+                writable: true,
+                annotations: self.annotations.read()?,
+            }),
             BundleFile::Embedding(layer) => json(&self.embedding(layer)?),
             BundleFile::Channels(layer) => json(&self.channels(layer)?),
             BundleFile::Graph(class) => self.graph(class),
@@ -461,6 +478,11 @@ impl BundleSource for Bundle {
             BundleFile::Top(layer, channel) => self.top(layer, channel),
             BundleFile::Detail(layer, channel) => self.detail(layer, channel),
         }
+    }
+
+    fn annotate(&self, annotation: Annotation) -> Result<(), SiteError> {
+        let layers = &self.run.model_info().layers;
+        self.annotations.set(layers, annotation)
     }
 }
 

@@ -1,4 +1,4 @@
-// What every canvas needs: its size in device pixels, and the colours of the theme.
+// What every canvas needs: its size in device pixels.
 
 /** Makes the canvas as large as its place and gives its context, scaled to CSS pixels and empty. */
 export function fresh(
@@ -14,10 +14,4 @@ export function fresh(
   context?.setTransform(ratio, 0, 0, ratio, 0, 0);
   context?.clearRect(0, 0, width, height);
   return context;
-}
-
-/** Reads the theme's colours where the element stands: `colour('--ink')`. */
-export function tokens(element: Element): (name: string) => string {
-  const style = getComputedStyle(element);
-  return (name) => style.getPropertyValue(name).trim();
 }

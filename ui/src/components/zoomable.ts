@@ -23,8 +23,22 @@ export function zoomable(
   /** Whether a pressed pointer moves the drawing. */
   mayPan: () => boolean = () => true,
 ): Zoomable {
+  let size: [[number, number], [number, number]] = [
+    [0, 0],
+    [element.clientWidth, element.clientHeight],
+  ];
+  const observer = new ResizeObserver(([entry]) => {
+    if (entry)
+      size = [
+        [0, 0],
+        [entry.contentRect.width, entry.contentRect.height],
+      ];
+  });
+  observer.observe(element);
   const behaviour: ZoomBehavior<HTMLElement, unknown> = zoom<HTMLElement, unknown>()
     .scaleExtent(extent)
+    // The default would make the browser lay out the page at every step.
+    .extent(() => size)
     .filter(
       (event: MouseEvent) =>
         event.type === 'wheel' || (!event.ctrlKey && !event.button && mayPan()),
@@ -40,7 +54,10 @@ export function zoomable(
       selection.call(behaviour.transform, zoomIdentity.translate(x, y).scale(k)),
     by: (factor) => selection.call(behaviour.scaleBy, factor),
     pan: (x, y) => selection.call(behaviour.translateBy, x, y),
-    stop: () => selection.on('.zoom', null),
+    stop: () => {
+      observer.disconnect();
+      selection.on('.zoom', null);
+    },
   };
 }
 

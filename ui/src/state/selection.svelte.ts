@@ -1,4 +1,5 @@
 // The one selection that drives all views. A view never reaches into another.
+import type { Section } from '../components/guide';
 import type { Dataset } from '../data/dataset';
 import { type ChannelKey, type LinkState, type View, format, parse, startLayer } from './url';
 
@@ -14,6 +15,8 @@ export class Selection {
   group = $state.raw<readonly number[]>([]);
   /** The class under the pointer, in any view. */
   hovered = $state<number | null>(null);
+  /** The view about which an explanation is wanted. */
+  explained = $state<Section['id'] | null>(null);
   /** Said to screen readers. */
   said = $state('');
   /** Shown once, for example about a link that was not understood. */

@@ -192,7 +192,7 @@ test('saves what is shown', async ({ site, page }) => {
   expect(png.content.subarray(1, 4).toString()).toBe('PNG');
   expect(png.content.length).toBeGreaterThan(5000);
   const csv = await save(/CSV/);
-  expect(csv.content.toString()).toMatch(/^from_layer,from_channel,to_layer,to,/);
+  expect(csv.content.toString()).toMatch(/^from_layer,from_channel,from_name,to_layer,to,/);
   const json = JSON.parse((await save(/JSON/)).content.toString());
   expect(json.groups[0].name).toBe('disc');
 });

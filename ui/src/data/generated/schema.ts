@@ -342,6 +342,34 @@ class: Array<number>,
  */
 value: Array<number>, };
 
+export type AnnotationFile = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * The server takes new names.
+ */
+writable: boolean, 
+/**
+ * At most one per channel.
+ */
+annotations: Array<Annotation>, };
+
+export type Annotation = { 
+/**
+ * Tensor name of the layer.
+ */
+layer: string, 
+/**
+ * Channel.
+ */
+channel: number, 
+/**
+ * One line; empty takes the name away.
+ */
+text: string, };
+
 export type Measure = "conv-max" | "flow";
 
 export type Estimate = { 

@@ -1,5 +1,4 @@
 // Draws the edges on canvases under the nodes.
-import type { tokens } from '../../components/canvas';
 import { type Scene, edgeWidth, ends } from './geometry';
 import type { ViewEdge, ViewGraph } from './model';
 
@@ -14,7 +13,7 @@ export interface EdgeColours {
   sideB: string;
 }
 
-export function edgeColours(read: ReturnType<typeof tokens>): EdgeColours {
+export function edgeColours(read: (name: string) => string): EdgeColours {
   return {
     plain: read('--edge'),
     incoming: read('--incoming'),
@@ -37,17 +36,18 @@ export function restColour(edge: ViewEdge, graph: ViewGraph, colours: EdgeColour
   return colours.plain;
 }
 
-/** All shown edges, or only the `most` heaviest of the graph. */
+/** The shown ones of the graph's edges between two places of the order by weight. */
 export function drawEdges(
   context: CanvasRenderingContext2D,
   scene: Scene,
   colours: EdgeColours,
-  most = Infinity,
+  from: number,
+  to: number,
 ) {
   const { graph, shown } = scene;
   // Thousands of edges would be one grey surface.
   context.globalAlpha = 0.55 / Math.max(1, Math.log2(graph.edges.length / 1000));
-  for (const edge of graph.byWeight.slice(0, most))
+  for (const edge of graph.byWeight.slice(from, to))
     if (shown.edges[edge.index]) stroke(context, scene, edge, restColour(edge, graph, colours));
   context.globalAlpha = 1;
 }

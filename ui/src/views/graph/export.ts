@@ -80,7 +80,7 @@ export function svgText(
       lines.push(`<image ${area} href="${picture}" preserveAspectRatio="xMidYMid slice"/>`);
     lines.push(
       `<rect ${area} rx="3" fill="none" stroke="${colour ?? style.line}" stroke-width="${colour ? 3 : 1.5}"/>`,
-      `<text x="${(x - half).toFixed(1)}" y="${(y - half - 3).toFixed(1)}" font-size="10.5" fill="${style.ink}">${node.label}</text>`,
+      `<text x="${(x - half).toFixed(1)}" y="${(y - half - 3).toFixed(1)}" font-size="10.5" fill="${style.ink}">${escape(dataset.channelLabel(node.row, node.id))}</text>`,
     );
   }
   lines.push('</svg>', '');
@@ -99,8 +99,10 @@ export function csvText(dataset: Dataset, graph: ViewGraph, shown: Visible): str
   const header = [
     'from_layer',
     'from_channel',
+    'from_name',
     'to_layer',
     'to',
+    'to_name',
     'side',
     'influence_a',
     'influence_b',
@@ -110,9 +112,13 @@ export function csvText(dataset: Dataset, graph: ViewGraph, shown: Visible): str
   ];
   const name = (index: number) => {
     const node = graph.nodes[index];
-    if (!node) return ['', ''];
-    if (node.kind === 'class') return ['output', node.label];
-    return [dataset.layer(node.row)?.name ?? '', String(node.id)];
+    if (!node) return ['', '', ''];
+    if (node.kind === 'class') return ['output', node.label, ''];
+    return [
+      dataset.layer(node.row)?.name ?? '',
+      String(node.id),
+      dataset.names.of(node.row, node.id),
+    ];
   };
   const rows = graph.edges
     .filter((edge) => shown.edges[edge.index])
@@ -138,6 +144,7 @@ export function jsonText(dataset: Dataset, graph: ViewGraph, shown: Visible): st
       kind,
       layer: dataset.layer(row)?.name ?? 'output',
       id,
+      name: (kind === 'channel' && dataset.names.of(row, id)) || undefined,
       side,
       images: count,
       share,

@@ -102,7 +102,7 @@ export function bounds(graph: ViewGraph, spacing: Spacing): Box {
 }
 
 /** Room kept around the drawing: names of the layers on the left, the legend below. */
-export const INSETS = { left: 118, right: 24, bottom: 42 };
+export const INSETS = { left: 132, right: 24, bottom: 42 };
 
 /** The spacing that fills the view: a wide graph gets tall rows, a slim one wide columns. */
 export function fillingSpacing(graph: ViewGraph, view: { width: number; height: number }): Spacing {

@@ -1,10 +1,27 @@
 // Draws nodes on a canvas where there are too many for the document: pictures from the atlases.
 import type { Dataset } from '../../data/dataset';
 import { type Scene, onScreen, side } from './geometry';
-import type { ViewNode } from './model';
+import { type ViewNode, neighboursOf } from './model';
 
 /** Beyond this many nodes in view, they are drawn here. */
 export const MOST_ELEMENTS = 300;
+
+/** What stays an element: all in view, or of a crowded view what stands out or has the keyboard. */
+export function asElements(
+  scene: Scene,
+  inView: readonly ViewNode[],
+  crowded: boolean,
+  wanted: number[],
+  active: number | null,
+): ViewNode[] {
+  const { graph, shown } = scene;
+  const kept = new Set([...wanted, ...(crowded ? [] : inView.map((node) => node.index))]);
+  if (active !== null && crowded)
+    for (const index of [active, ...neighboursOf(graph, shown, active)]) kept.add(index);
+  return graph.nodes.filter(
+    (node) => shown.nodes[node.index] && (node.kind === 'class' || kept.has(node.index)),
+  );
+}
 
 /** Below this many pixels a picture is a dot. */
 const SMALLEST_PICTURE = 5;

@@ -60,3 +60,23 @@ export function median(values: number[]): number {
   const sorted = [...values].sort((l, r) => l - r);
   return sorted[Math.floor(sorted.length / 2)] ?? NaN;
 }
+
+/** Does something to the page and reports the processor time of its main thread meanwhile, ms. */
+export async function computing<T>(
+  page: Page,
+  act: () => Promise<T>,
+): Promise<{ cpu: number; result: T }> {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const spent = async () => {
+    const { metrics } = await session.send('Performance.getMetrics');
+    const found = metrics.find(({ name }) => name === 'TaskDuration');
+    if (!found) throw new Error('the browser does not tell the time of tasks');
+    return 1000 * found.value;
+  };
+  const before = await spent();
+  const result = await act();
+  const cpu = (await spent()) - before;
+  await session.detach();
+  return { cpu, result };
+}
