@@ -45,6 +45,13 @@ test('search, select, hover, pin, filter, compare', async ({ site, page }) => {
   await expect(site.graph.getByRole('heading', { name: 'rows' })).toBeVisible();
   await expect(page.getByRole('list', { name: 'Legend' }).getByText('only checker')).toBeVisible();
   expect(await site.hash()).toBe('#class=s07&compare=s05');
+  await page.getByRole('button', { name: 'Differences' }).click();
+  const differences = page.getByRole('complementary', { name: 'What tells them apart' });
+  await expect(differences.getByRole('heading', { name: 'block3' })).toBeVisible();
+  await differences.getByRole('list').first().getByRole('button').first().click();
+  await expect(
+    page.getByRole('complementary').getByText('Classes using this channel'),
+  ).toBeVisible();
 });
 
 test('an edge shows both its ends, a channel can be moved', async ({ site, page }) => {

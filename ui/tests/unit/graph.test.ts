@@ -20,6 +20,7 @@ import {
   withMoved,
 } from '../../src/views/graph/model';
 import { cardPlace } from '../../src/views/graph/card';
+import { distinguishing } from '../../src/views/graph/distinct';
 import { dataset, graph } from './helpers';
 
 const spacing = { column: 100, row: 100 };
@@ -258,5 +259,50 @@ describe('files', () => {
     expect(value.nodes).toHaveLength(3);
     expect(value.edges).toHaveLength(2);
     expect(value.groups).toEqual([{ name: 'tench', images: 10 }]);
+  });
+});
+
+describe('what tells two classes apart', () => {
+  const row = (pairs: [number, number][]) => ({
+    channel: pairs.map(([channel]) => channel),
+    images: pairs.map(([, images]) => images),
+  });
+  const file = (images: number, ...layers: [number, number][][]) => ({
+    schema_version: 1,
+    images,
+    layers: layers.map(row),
+  });
+
+  it('is the difference of shares over all channels', () => {
+    const a = file(
+      10,
+      [
+        [0, 5],
+        [3, 10],
+        [4, 2],
+      ],
+      [],
+    );
+    const b = file(
+      20,
+      [
+        [0, 10],
+        [2, 15],
+        [4, 6],
+      ],
+      [[7, 20]],
+    );
+    const [first = [], second = []] = distinguishing(a, b, 10);
+    // 0 is in half of the images of both.
+    expect(first.map(({ channel }) => channel)).toEqual([3, 2, 4]);
+    expect(first.map(({ distinctness }) => Number(distinctness.toFixed(6)))).toEqual([
+      1, -0.75, -0.1,
+    ]);
+    expect(second).toEqual([{ layer: 1, channel: 7, share: [0, 1], distinctness: -1 }]);
+    expect(distinguishing(a, b, 1)[0]?.map(({ channel }) => channel)).toEqual([3]);
+    const back = distinguishing(b, a, 10)[0] ?? [];
+    expect(back.map(({ distinctness }) => distinctness)).toEqual(
+      first.map(({ distinctness }) => -distinctness),
+    );
   });
 });

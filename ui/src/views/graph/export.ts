@@ -1,4 +1,5 @@
 // The graph as files: SVG and PNG as seen (whole, whatever is in view), CSV and JSON as numbers.
+import { csv } from '../../components/download';
 import type { Dataset } from '../../data/dataset';
 import { type EdgeColours, restColour } from './edge_layer';
 import { type Spacing, bounds, centre, edgeWidth, ends, pathOf, side } from './geometry';
@@ -87,13 +88,6 @@ export function svgText(
   return lines.join('\n');
 }
 
-const quoted = (value: string | number | undefined) => {
-  const text = value === undefined ? '' : String(value);
-  // A leading sign would be taken for a formula by spreadsheets.
-  const safe = /^[=+@]/.test(text) ? `'${text}` : text;
-  return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-};
-
 /** The shown edges, one a line, with both ends. */
 export function csvText(dataset: Dataset, graph: ViewGraph, shown: Visible): string {
   const header = [
@@ -132,7 +126,7 @@ export function csvText(dataset: Dataset, graph: ViewGraph, shown: Visible): str
       edge.effect?.interval?.[0],
       edge.effect?.interval?.[1],
     ]);
-  return [header, ...rows].map((row) => row.map(quoted).join(',')).join('\r\n') + '\r\n';
+  return csv([header, ...rows]);
 }
 
 /** What is shown, as numbers. */
