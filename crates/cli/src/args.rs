@@ -1,6 +1,10 @@
 //! Arguments as typed. Values that can be judged alone are judged here, so that a wrong one is
 //! refused before anything is read; what they mean is decided by the commands.
 
+use crate::query_args::{
+    ChannelsArgs, ClassesArgs, CompareArgs, EmbedArgs, GROUP_HELP, GraphChoiceArgs, PathsArgs,
+    PredictionsArgs, RecountArgs, SimilarArgs,
+};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -30,8 +34,22 @@ pub enum Command {
     /// Summarise a folder of images in one pass, kept in a run folder. The same command continues a
     /// run that was interrupted.
     Run(RunArgs),
-    /// Print or draw the attribution graph of one class, or of all.
+    /// Print or draw the attribution graph of a class or any group of images, or of all classes.
     Graph(GraphArgs),
+    /// List the classes of a run with images, accuracy and mean probability.
+    Classes(ClassesArgs),
+    /// Confused pairs, confusion matrix, probability histograms, calibration, images by margin.
+    Predictions(PredictionsArgs),
+    /// The channels of a group in each layer, with the images that excite them.
+    Channels(ChannelsArgs),
+    /// The classes most like a group, layer by layer.
+    Similar(SimilarArgs),
+    /// What two groups share and what tells them apart, layer by layer.
+    Compare(CompareArgs),
+    /// Maps of classes, channels or images, layer by layer.
+    Embed(EmbedArgs),
+    /// Paths through a channel, or paths that many classes' graphs share.
+    Paths(PathsArgs),
     /// Show a run (or an exported site) in the browser.
     Serve(ServeArgs),
     /// Write a run as a site that any file host can serve.
@@ -118,8 +136,11 @@ pub enum ResizeArg {
 
 #[derive(Args, Debug)]
 pub struct InspectArgs {
-    /// The network, an ONNX file.
+    /// The network, an ONNX file; with --outliers a run folder.
     pub model: PathBuf,
+    /// Instead: channels of a finished run that are on top of most images, to leave out of another.
+    #[arg(long)]
+    pub outliers: bool,
     /// Channels, height and width of the input, where the file leaves them open.
     #[arg(long, value_name = "C,H,W", value_parser = triple::<usize>)]
     pub input_shape: Option<[usize; 3]>,
@@ -172,6 +193,10 @@ pub struct RunArgs {
     /// Leave a channel out of activation aggregation, for example `mixed4a:55`; repeatable.
     #[arg(long, value_name = "LAYER:CHANNEL")]
     pub exclude: Vec<String>,
+    /// Leave out the channels that `summit inspect --outliers` proposes for an earlier run of the
+    /// network.
+    #[arg(long, value_name = "FOLDER")]
+    pub exclude_outliers_of: Option<PathBuf>,
     /// Tensors to take as layers instead of those that `summit inspect` lists, comma-separated.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub layers: Vec<String>,
@@ -218,17 +243,16 @@ pub enum BackendArg {
 }
 
 #[derive(Args, Debug)]
-#[command(group(ArgGroup::new("which").required(true).args(["classes", "all"])))]
+#[command(group(ArgGroup::new("which").required(true).args(["groups", "all"])))]
 pub struct GraphArgs {
     /// A finished run folder.
     pub run: PathBuf,
-    /// A class by id, name or number, for example `n01440764`, `tench` or `0`; repeatable.
-    #[arg(long = "class", value_name = "CLASS")]
-    pub classes: Vec<String>,
+    #[arg(long = "group", visible_alias = "class", value_name = "GROUP", help = GROUP_HELP)]
+    pub groups: Vec<String>,
     /// All classes that have images.
     #[arg(long)]
     pub all: bool,
-    /// Group images by their predicted class instead of their label.
+    /// A class stands for the images predicted as it instead of those labelled as it.
     #[arg(long)]
     pub by_prediction: bool,
     /// How to write it [default: as the extension of --out says, else text].
@@ -238,13 +262,10 @@ pub struct GraphArgs {
     /// given.
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
-    /// Share of a layer's score that its selected channels must hold at first; more keeps more
-    /// channels.
-    #[arg(long, default_value_t = 0.075, value_name = "SHARE", value_parser = share)]
-    pub threshold: f64,
-    /// Folder of the images if it has moved since the run; SVG takes its pictures from there.
-    #[arg(long, value_name = "FOLDER")]
-    pub images: Option<PathBuf>,
+    #[command(flatten)]
+    pub choices: GraphChoiceArgs,
+    #[command(flatten)]
+    pub recount: RecountArgs,
     /// Draw channels as plain tiles in SVG, without pictures.
     #[arg(long)]
     pub no_pictures: bool,
@@ -319,7 +340,7 @@ fn triple<T: std::str::FromStr + Copy>(text: &str) -> Result<[T; 3], String> {
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(crate) fn share(text: &str) -> Result<f64, String> {
     let wrong = || "a number from 0 to 1 is needed".to_owned();
     let share: f64 = text.parse().map_err(|_| wrong())?;
     (0.0..=1.0)

@@ -12,7 +12,10 @@ mod commands;
 mod message;
 mod model;
 mod progress;
+mod query_args;
+mod recount;
 mod sample;
+mod table;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -24,6 +27,13 @@ fn main() -> ExitCode {
         args::Command::Check(args) => commands::check::run(&args),
         args::Command::Run(args) => commands::run::run(&args),
         args::Command::Graph(args) => commands::graph::run(&args),
+        args::Command::Classes(args) => commands::classes::run(&args),
+        args::Command::Predictions(args) => commands::predictions::run(&args),
+        args::Command::Channels(args) => commands::channels::run(&args),
+        args::Command::Similar(args) => commands::similar::run(&args),
+        args::Command::Compare(args) => commands::compare::run(&args),
+        args::Command::Embed(args) => commands::embed::run(&args),
+        args::Command::Paths(args) => commands::paths::run(&args),
         args::Command::Serve(args) => commands::serve::run(&args),
         args::Command::Export(args) => commands::export::run(&args),
         args::Command::Merge(args) => commands::merge::run(&args),

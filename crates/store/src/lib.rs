@@ -1,7 +1,7 @@
 //! A run on disk: Parquet tables, manifest, shards, commit, merge, resume.
 //!
 //! Place in the flow: `summarize` hands over the results of consecutive images ([`ShardData`]),
-//! [`RunWriter`] commits each durably and makes the final tables, [`Run`] streams them to `explain`
+//! [`RunWriter`] commits each durably and makes the final tables, [`Run`] streams them to `query`
 //! and `site`. [`merge_runs`] joins runs over different images. Formats: docs/formats.md.
 //!
 //! * Immutable parts, one small manifest replaced atomically: a run killed at any moment continues.
@@ -21,6 +21,7 @@ mod pages;
 mod reader;
 mod rows;
 mod shard;
+mod source;
 mod spec;
 mod table_reader;
 mod table_writer;
@@ -35,6 +36,7 @@ pub use names::{decode_name, encode_name};
 pub use reader::Run;
 pub use rows::{EXAMPLES_PER_CHANNEL, LONGEST_PATH_BYTES, LONGEST_REASON_BYTES, NO_LABEL};
 pub use shard::ShardData;
+pub use source::Source;
 pub use spec::{ImageList, ModelEntry, PassedOver, RunSpec};
 pub use table_reader::{CellFilter, Rows};
 pub use tables::ImageRange;
