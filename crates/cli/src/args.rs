@@ -5,6 +5,7 @@ use crate::query_args::{
     ChannelsArgs, ClassesArgs, CompareArgs, EmbedArgs, GROUP_HELP, GraphChoiceArgs, PathsArgs,
     PredictionsArgs, RecountArgs, SimilarArgs,
 };
+use crate::signed_args::{EvaluateArgs, FlowArgs, InfluenceArgs, MeasureArg, WhatifArgs};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -50,6 +51,12 @@ pub enum Command {
     Embed(EmbedArgs),
     /// Paths through a channel, or paths that many classes' graphs share.
     Paths(PathsArgs),
+    /// Measure the signed influence of channels on classes, for graphs under `--measure flow`.
+    Flow(FlowArgs),
+    /// Measure how far influences can be trusted, on held-out images.
+    Evaluate(EvaluateArgs),
+    /// Mute channels or make them louder, and see what the network then says.
+    Whatif(WhatifArgs),
     /// Show a run (or an exported site) in the browser.
     Serve(ServeArgs),
     /// Write a run as a site that any file host can serve.
@@ -203,6 +210,8 @@ pub struct RunArgs {
     /// Leave out neuron influence: faster, but the run has no graphs.
     #[arg(long)]
     pub no_influence: bool,
+    #[command(flatten)]
+    pub signed: InfluenceArgs,
     /// Worker threads [default: one per core].
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
@@ -255,6 +264,12 @@ pub struct GraphArgs {
     /// A class stands for the images predicted as it instead of those labelled as it.
     #[arg(long)]
     pub by_prediction: bool,
+    /// What scores and edges are; all but conv-max must have been measured with `summit flow`.
+    #[arg(long, value_enum, default_value_t = MeasureArg::ConvMax)]
+    pub measure: MeasureArg,
+    /// Draw edges with a negative effect as well (signed measures).
+    #[arg(long)]
+    pub negative: bool,
     /// How to write it [default: as the extension of --out says, else text].
     #[arg(long, value_enum)]
     pub format: Option<GraphFormat>,

@@ -11,10 +11,12 @@ mod args;
 mod commands;
 mod message;
 mod model;
+mod network;
 mod progress;
 mod query_args;
 mod recount;
 mod sample;
+mod signed_args;
 mod table;
 
 use clap::Parser;
@@ -27,6 +29,9 @@ fn main() -> ExitCode {
         args::Command::Check(args) => commands::check::run(&args),
         args::Command::Run(args) => commands::run::run(&args),
         args::Command::Graph(args) => commands::graph::run(&args),
+        args::Command::Flow(args) => commands::flow::run(&args),
+        args::Command::Evaluate(args) => commands::evaluate::run(&args),
+        args::Command::Whatif(args) => commands::whatif::run(&args),
         args::Command::Classes(args) => commands::classes::run(&args),
         args::Command::Predictions(args) => commands::predictions::run(&args),
         args::Command::Channels(args) => commands::channels::run(&args),

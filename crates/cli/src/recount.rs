@@ -1,14 +1,14 @@
 //! conv-max counts of single images, for groups that split a cell of the confusion matrix: the
 //! network is run again on them.
 
+use crate::network::RunNetwork;
 use crate::query_args::RecountArgs;
-use crate::{commands, message, model};
+use crate::{commands, message};
 use anyhow::{Context, Result, bail};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use summit_images::{DecodeLimits, ImageFolder, ImageItem, Preprocessing};
+use summit_images::{DecodeLimits, ImageItem};
 use summit_query::{Questions, Recount};
-use summit_store::Source;
 use summit_summarize::{Inputs, Pass, PassOptions, Progress, run_shards};
 use summit_tables::{ClassId, ConvMaxCounts, ImageId};
 
@@ -27,42 +27,21 @@ impl<'a> NetworkRecount<'a> {
     }
 
     fn counts(&self, images: &[ImageId]) -> Result<Vec<ConvMaxCounts>> {
-        let run = self.questions.run();
-        let spec = &run.manifest().spec;
-        let source = Source::of(run.path());
-        let model_path = self.args.model.clone().or(source.model);
-        let model_path =
-            model_path.context("the run does not say where its network is; use --model")?;
-        let root = self.args.images.clone().or(source.images);
-        let root = root.context("the run does not say where its images are; use --images")?;
-        if model::sha256(&model_path)? != spec.model.sha256 {
-            bail!(
-                "it is not the network of this run: {}",
-                model_path.display()
-            );
-        }
-        let preprocessing: Preprocessing = serde_json::from_value(spec.preprocessing.clone())
-            .context("the run's preprocessing is not understood")?;
-        let loaded = model::load(&model_path, source.input_shape, source.output.as_deref())?;
-        let names: Vec<String> = spec
-            .model
-            .info
-            .layers
-            .iter()
-            .map(|layer| layer.name.clone())
-            .collect();
-        let (layers, blocks) = model::layers(&loaded, &names)?;
-        let pass = Pass::new(&loaded.graph, &layers, &blocks, PassOptions::default())?;
-        if pass.info().convs != spec.model.info.convs {
-            bail!("the network is read differently now than when the run was made");
-        }
+        let network = RunNetwork::open(self.questions, self.args)?;
+        let RunNetwork {
+            model,
+            layers,
+            blocks,
+            ..
+        } = &network;
+        let pass = Pass::new(&model.graph, layers, blocks, PassOptions::default())?;
         let (items, labels) = self.items(images)?;
         let limits = DecodeLimits::default();
         let inputs = Inputs {
-            source: &ImageFolder::unlisted(root),
+            source: &network.source,
             items: &items,
             labels: &labels,
-            preprocessing: &preprocessing,
+            preprocessing: &network.preprocessing,
             limits: &limits,
         };
         message::note(&format!(

@@ -33,7 +33,7 @@ pub mod similarity;
 pub mod slice;
 
 pub use activation::{ActivationCounts, activation_counts};
-pub use bridge::{BridgePlan, Bridged, cell_counts, group_counts};
+pub use bridge::{BridgePlan, Bridged, CountSum, group_counts};
 pub use classes::{UnknownClass, class_key, class_name, find_class};
 pub use compare::{Comparison, compare};
 pub use contrast::{channel_specificity, outliers, weight_restart};

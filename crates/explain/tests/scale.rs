@@ -232,7 +232,7 @@ fn one_class(
 }
 
 #[test]
-#[ignore = "a measurement"]
+#[ignore = "a measurement of minutes: cargo test --release -p summit-explain --test scale -- --ignored --nocapture"]
 fn graphs_of_all_classes() {
     let net = Network::googlenet();
     let layers = layers(&net);
@@ -270,7 +270,7 @@ fn graphs_of_all_classes() {
 }
 
 #[test]
-#[ignore = "a measurement"]
+#[ignore = "a measurement of minutes: cargo test --release -p summit-explain --test scale -- --ignored --nocapture"]
 fn maps_of_all_classes() {
     let net = Network::googlenet();
     let mut noise = Noise(0x5eed);

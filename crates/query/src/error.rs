@@ -55,6 +55,17 @@ pub enum QueryError {
         /// Why that is not possible.
         reason: String,
     },
+    /// Edges were measured among fewer channels than are asked for.
+    #[error(
+        "edges were measured among the channels of the first {measured} of each layer's score, \
+         not {wanted}; `summit flow --mass {wanted}` measures more"
+    )]
+    FewerEdges {
+        /// Asked for.
+        wanted: f64,
+        /// There.
+        measured: f64,
+    },
     /// The network has no block into its logits.
     #[error("the network of this run has no block into its logits")]
     NoLogits,

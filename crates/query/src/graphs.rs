@@ -1,12 +1,11 @@
 //! Attribution graphs of groups and their comparison.
 
 use crate::tables::cell_filters;
-use crate::{QueryError, Questions};
-use std::collections::BTreeMap;
+use crate::{QueryError, Questions, in_parallel};
 use summit_explain::compare::Comparison;
 use summit_explain::slice::{Cell, CellCover};
 use summit_explain::{
-    BridgePlan, ConvMaxGraph, Csr, GraphParameters, Group, GroupTables, TargetClass, cell_counts,
+    BridgePlan, ConvMaxGraph, CountSum, Csr, GraphParameters, Group, GroupTables, TargetClass,
     channel_specificity, class_name, compare, conv_max_graph,
 };
 use summit_tables::{ConvInfo, ConvMaxCounts, Grouping, ImageId, InfluenceEntry, TopRule};
@@ -54,28 +53,18 @@ impl Questions {
         let counts = self.counts_of_layers(group)?;
         let influence = self.influence(group, recount)?;
         let info = self.run.model_info();
-        let mut links = Vec::with_capacity(info.blocks.len());
-        for block in &info.blocks {
+        let mut links = in_parallel(&info.blocks, |block| {
             let plan = BridgePlan::new(block, &info.convs)?;
-            links.push(
-                plan.bridge(|conv| influence.get(conv.index()), group.size())?
-                    .kept,
-            );
-        }
+            let bridged = plan.bridge(|conv| influence.get(conv.index()), group.size())?;
+            Ok::<_, QueryError>(bridged.kept)
+        })?;
         let logits = links.pop().ok_or(QueryError::NoLogits)?;
         let contrast = choices
             .contrast
             .then(|| self.specificity(choices))
             .transpose()?;
         let rows: Vec<&[u32]> = counts.iter().map(Vec::as_slice).collect();
-        let targets: Vec<TargetClass> = group
-            .targets
-            .iter()
-            .map(|&class| TargetClass {
-                class,
-                name: class_name(self.classes(), class),
-            })
-            .collect();
+        let targets = self.targets(group);
         let tables = GroupTables {
             layers: &info.layers,
             name: &group.name,
@@ -95,6 +84,14 @@ impl Questions {
             links,
             logits,
         })
+    }
+
+    pub(crate) fn targets(&self, group: &Group) -> Vec<TargetClass> {
+        let targets = group.targets.iter().map(|&class| TargetClass {
+            class,
+            name: class_name(self.classes(), class),
+        });
+        targets.collect()
     }
 
     /// Two groups compared.
@@ -162,39 +159,45 @@ impl Questions {
         };
         let added = recounted(&parts.added)?;
         let removed = recounted(&parts.removed)?;
-        let convs = self.run.model_info().convs.iter();
-        convs
-            .map(|conv| {
-                let mut entries = self.stored_influence(conv, &parts.cells)?;
-                entries.extend(of_conv(&added, conv).copied());
-                subtract(&mut entries, of_conv(&removed, conv));
-                let table = ConvMaxCounts {
-                    conv: conv.id,
-                    entries,
-                };
-                Ok(cell_counts(&table, conv, |_, _| true)?)
-            })
-            .collect()
+        in_parallel(&self.run.model_info().convs, |conv| {
+            let mut sum = CountSum::new(conv.outputs, conv.inputs)?;
+            self.add_stored(conv, &parts.cells, &mut sum)?;
+            for entry in of_conv(&added, conv) {
+                sum.add(entry.output, entry.input, entry.count)?;
+            }
+            for entry in of_conv(&removed, conv) {
+                sum.subtract(entry.output, entry.input, entry.count)?;
+            }
+            Ok(sum.finish()?)
+        })
     }
 
-    fn stored_influence(
+    /// Adds the stored counts of whole cells.
+    ///
+    /// * `cells`: ascending.
+    fn add_stored(
         &self,
         conv: &ConvInfo,
         cells: &[Cell],
-    ) -> Result<Vec<InfluenceEntry>, QueryError> {
-        let mut entries = Vec::new();
+        sum: &mut CountSum,
+    ) -> Result<(), QueryError> {
         for filter in cell_filters(cells) {
+            // Rows come cell by cell: each cell is looked for once.
+            let mut last = None;
             for entry in self.run.influence(conv.id, filter)? {
                 let entry = entry?;
-                if cells
-                    .binary_search(&(entry.label, entry.prediction))
-                    .is_ok()
-                {
-                    entries.push(entry);
+                let cell = (entry.label, entry.prediction);
+                let wanted = match last {
+                    Some((found, wanted)) if found == cell => wanted,
+                    _ => cells.binary_search(&cell).is_ok(),
+                };
+                last = Some((cell, wanted));
+                if wanted {
+                    sum.add(entry.output, entry.input, entry.count)?;
                 }
             }
         }
-        Ok(entries)
+        Ok(())
     }
 }
 
@@ -237,21 +240,4 @@ fn of_conv<'a>(
         .iter()
         .filter(move |table| table.conv == id)
         .flat_map(|table| &table.entries)
-}
-
-/// Takes counts away, cell by cell; what would fall below 0 stays at 0.
-fn subtract<'a>(entries: &mut [InfluenceEntry], removed: impl Iterator<Item = &'a InfluenceEntry>) {
-    let key = |entry: &InfluenceEntry| [entry.label, entry.prediction, entry.output, entry.input];
-    let mut counts: BTreeMap<[u32; 4], u32> = BTreeMap::new();
-    for entry in removed {
-        *counts.entry(key(entry)).or_default() += entry.count;
-    }
-    if counts.is_empty() {
-        return;
-    }
-    for entry in entries {
-        if let Some(count) = counts.remove(&key(entry)) {
-            entry.count = entry.count.saturating_sub(count);
-        }
-    }
 }

@@ -12,11 +12,15 @@
 mod error;
 mod graphs;
 mod maps;
+mod parallel;
 mod questions;
+mod signed;
 mod tables;
 
 pub use error::QueryError;
 pub use graphs::{GraphChoices, NoRecount, Recount};
 pub use maps::{MapOf, Mapped, Maps};
+pub use parallel::in_parallel;
 pub use questions::Questions;
+pub use signed::FaithfulnessOf;
 pub use tables::{GroupChannel, GroupExample, LayerNeighbours, LayerOutliers};

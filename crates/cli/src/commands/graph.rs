@@ -1,16 +1,15 @@
 //! `summit graph`: the attribution graphs of a run's groups.
 
-use super::grouping;
+use super::{evaluate, grouping};
 use crate::args::{GraphArgs, GraphFormat};
 use crate::message;
+use crate::network::flow_key;
 use crate::query_args::GraphChoiceArgs;
 use crate::recount::NetworkRecount;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use summit_explain::graph::GraphNode;
 use summit_explain::render::{
     SvgOptions, TextOptions, Theme, data_uri, render_dot, render_svg, render_text,
@@ -18,7 +17,7 @@ use summit_explain::render::{
 use summit_explain::{
     AttributionGraph, GraphParameters, Group, GroupSpec, SelectionParameters, class_key,
 };
-use summit_query::{GraphChoices, Questions};
+use summit_query::{GraphChoices, Questions, in_parallel};
 use summit_site::pictures::encode;
 use summit_site::{Crops, SiteError};
 use summit_store::Source;
@@ -46,10 +45,27 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
     }
-    let choices = graph_choices(&args.choices);
+    let mut choices = graph_choices(&args.choices);
+    choices.parameters.negative_edges = args.negative;
     let recount = NetworkRecount::new(&questions, &args.recount);
+    let evaluation = evaluate::read(questions.run().path());
     let text_of = |group: &Group| -> Result<String> {
-        let graph = questions.graph(group, &choices, &recount)?.graph;
+        let graph = match args.measure.signed() {
+            None => questions.graph(group, &choices, &recount)?.graph,
+            Some(measure) => {
+                let figures = |shown| evaluate::header(evaluation.as_ref()?, measure.name(), shown);
+                let key = flow_key(group);
+                questions
+                    .signed_graph(group, &key, measure.name(), &choices, &figures)?
+                    .with_context(|| {
+                        format!(
+                            "{} of \"{}\" was not measured; `summit flow` does that",
+                            measure.name(),
+                            group.name
+                        )
+                    })?
+            }
+        };
         render(&graph, format, pictures.as_ref())
     };
     let Some(out) = &args.out else {
@@ -67,34 +83,9 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
         std::fs::write(&path, text_of(group)?)
             .with_context(|| format!("cannot write {}", path.display()))?;
         message::note(&format!("{}: {}", group.name, path.display()));
-        Ok(())
+        anyhow::Ok(())
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Does the work for all items on all processors; the first error in their order, after which no
-/// further item is begun.
-fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
-    let next = AtomicUsize::new(0);
-    let failed: Mutex<BTreeMap<usize, anyhow::Error>> = Mutex::new(BTreeMap::new());
-    let errors = || failed.lock().unwrap_or_else(PoisonError::into_inner);
-    std::thread::scope(|scope| {
-        for _ in 0..super::default_threads() {
-            scope.spawn(|| {
-                while errors().is_empty() {
-                    let position = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(position) else {
-                        break;
-                    };
-                    if let Err(error) = work(item) {
-                        errors().insert(position, error);
-                    }
-                }
-            });
-        }
-    });
-    let first = errors().pop_first();
-    first.map_or(Ok(()), |(_, error)| Err(error))
 }
 
 /// Groups asked for, with the names of their files.

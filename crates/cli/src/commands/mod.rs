@@ -5,7 +5,9 @@ pub mod check;
 pub mod classes;
 pub mod compare;
 pub mod embed;
+pub mod evaluate;
 pub mod export;
+pub mod flow;
 pub mod graph;
 pub mod inspect;
 pub mod merge;
@@ -14,6 +16,7 @@ pub mod predictions;
 pub mod run;
 pub mod serve;
 pub mod similar;
+pub mod whatif;
 
 use anyhow::Result;
 use summit_query::Questions;

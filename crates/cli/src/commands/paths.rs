@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use std::process::ExitCode;
 use summit_explain::paths::{PathNode, frequent_paths, paths_through};
 use summit_explain::{AttributionGraph, GroupSpec, class_name};
-use summit_query::Questions;
+use summit_query::{Questions, in_parallel};
 use summit_tables::{ChannelId, ClassId, Grouping, LayerId};
 
 /// Paths of one length considered.
@@ -80,14 +80,10 @@ fn frequent(questions: &Questions, args: &PathsArgs, support: u32, limit: usize)
     let classes: Vec<ClassId> = sizes.into_keys().collect();
     let recount = NetworkRecount::new(questions, &args.recount);
     let choices = graph_choices(&args.choices);
-    let graphs: Vec<AttributionGraph> = classes
-        .iter()
-        .map(|&class| {
-            let spec = GroupSpec::Label(class);
-            let group = questions.group_of(&spec)?;
-            Ok(questions.graph(&group, &choices, &recount)?.graph)
-        })
-        .collect::<Result<_>>()?;
+    let graphs: Vec<AttributionGraph> = in_parallel(&classes, |&class| {
+        let group = questions.group_of(&GroupSpec::Label(class))?;
+        anyhow::Ok(questions.graph(&group, &choices, &recount)?.graph)
+    })?;
     let mut table = Table::new(&["groups", "path", "classes"]);
     table.remarks.push(format!(
         "paths of at least 3 channels in the graphs of at least {support} of {} classes",

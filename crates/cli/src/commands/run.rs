@@ -80,6 +80,14 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     }
+    if let Some(measure) = args.signed.influence.signed() {
+        super::flow::after_run(
+            &args.out,
+            measure,
+            args.signed.influence_images,
+            args.threads,
+        )?;
+    }
     report(args, &writer, passed_over)
 }
 

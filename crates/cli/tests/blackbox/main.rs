@@ -15,11 +15,13 @@ mod arguments;
 mod case;
 mod command;
 mod disk;
+mod finite;
 mod identical;
 mod images;
 mod memory;
 mod models;
 mod run_folders;
+mod single_class;
 
 #[path = "../../../nn/tests/common/file.rs"]
 #[allow(dead_code, reason = "a part of it serves here")]

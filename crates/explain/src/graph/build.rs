@@ -287,6 +287,7 @@ impl Draft {
             },
             second_group: None,
             measure,
+            signed: None,
             // Replaced when the graph is finished.
             parameters: recorded(&GraphParameters::default()),
             layers: layers.collect(),
@@ -375,6 +376,7 @@ fn kept_nodes(kept: &[Vec<ChannelId>], counts: &[&[u32]]) -> Vec<GraphNode> {
                 in_edges: 0,
                 out_edges: 0,
                 added_for_logit: false,
+                bias: None,
                 side: None,
                 second: None,
                 x: 0.0,

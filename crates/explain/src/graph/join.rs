@@ -74,6 +74,7 @@ fn joint_node(
         in_edges: 0,
         out_edges: 0,
         added_for_logit: nodes.iter().flatten().all(|node| node.added_for_logit),
+        bias: None,
         side: Side::of(nodes.map(|node| node.is_some())),
         second: Some(SecondNode {
             count: second_count,

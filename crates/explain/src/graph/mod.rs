@@ -142,6 +142,10 @@ pub struct GraphNode {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[cfg_attr(feature = "typescript", ts(optional, as = "Option<bool>"))]
     pub added_for_logit: bool,
+    /// What no channel below explains of its score, logits; only under a signed measure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(skip))]
+    pub bias: Option<Estimate>,
     /// In a joint graph: whose node it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]
@@ -177,6 +181,34 @@ pub struct SecondNode {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub pagerank: Option<f64>,
+}
+
+/// The header of a graph under a signed measure (docs/method.md section 7).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SignedHeader {
+    /// `flow`, `flow-ig` or `lrp`.
+    pub measure: String,
+    /// Images measured.
+    pub images: u32,
+    /// Sum over shown channels of |bias| as a share of the sum of |score|, `[0, ...)`; layers but the
+    /// first.
+    pub bias_share: f64,
+    /// From the run's evaluation, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faithfulness: Option<FaithfulnessHeader>,
+}
+
+/// The measure's figures over all groups, mean ablation, held-out images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaithfulnessHeader {
+    /// Share of each layer's channels that the graph shows, `[0, 1]`.
+    pub shown: f64,
+    /// F at that size: the share of the margin left when only so many channels are kept.
+    pub kept_margin: f64,
+    /// Area under F less the area under deletion; 0 for a random ranking.
+    pub srg: f64,
+    /// Mean Jaccard index of the first 5 % of channels from two halves of the images.
+    pub stability: f64,
 }
 
 /// What is known of an edge's sign.
@@ -257,6 +289,10 @@ pub struct AttributionGraph {
     pub second_group: Option<GraphGroup>,
     /// What weights and scores are.
     pub measure: Measure,
+    /// Under a signed measure: what was measured, and how far it can be trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(skip))]
+    pub signed: Option<SignedHeader>,
     /// How it was made.
     pub parameters: RecordedParameters,
     /// All layers of the network, input side first.
