@@ -5,7 +5,7 @@ use crate::query_args::{
     ChannelsArgs, ClassesArgs, CompareArgs, EmbedArgs, GROUP_HELP, GraphChoiceArgs, PathsArgs,
     PredictionsArgs, RecountArgs, SimilarArgs,
 };
-use crate::run_args::{Limit, MergeArgs, PatienceArgs, PlanArgs, RunArgs, ShardArgs};
+use crate::run_args::{AddArgs, Limit, MergeArgs, PatienceArgs, PlanArgs, RunArgs, ShardArgs};
 use crate::signed_args::{EvaluateArgs, FlowArgs, MeasureArg, WhatifArgs};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
 use std::net::IpAddr;
@@ -40,6 +40,8 @@ pub enum Command {
     Plan(Box<PlanArgs>),
     /// Do one shard of a plan. Doing it again changes nothing.
     Shard(ShardArgs),
+    /// Add images to a finished run, as if it had been made from all of them.
+    Add(AddArgs),
     /// Print or draw the attribution graph of a class or any group of images, or of all classes.
     Graph(GraphArgs),
     /// List the classes of a run with images, accuracy and mean probability.

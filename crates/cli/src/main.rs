@@ -8,6 +8,7 @@
 )]
 
 mod args;
+mod begun;
 mod bucket;
 mod commands;
 mod message;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         args::Command::Run(args) => commands::run::run(&args),
         args::Command::Plan(args) => commands::plan::run(&args),
         args::Command::Shard(args) => commands::shard::run(&args),
+        args::Command::Add(args) => commands::add::run(&args),
         args::Command::Graph(args) => commands::graph::run(&args),
         args::Command::Flow(args) => commands::flow::run(&args),
         args::Command::Evaluate(args) => commands::evaluate::run(&args),

@@ -2,6 +2,7 @@
 
 use crate::args::{ColorArg, ImageArgs, ModelArgs, PreprocessingArgs, RangeArg, ResizeArg};
 use crate::message;
+use crate::run_args::PatienceArgs;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -154,11 +155,7 @@ pub struct LabelledImages {
 /// Lists the images and matches their words for classes with the network's.
 pub fn images(model: &Model, model_path: &Path, args: &ImageArgs) -> Result<LabelledImages> {
     let outputs = model.classes();
-    let location = args.images.to_str();
-    let location = location.context("the path of the images is not valid Unicode")?;
-    let objects = Arc::new(Objects::new(args.patience.patience())?);
-    let source = Images::open(location, &objects, &ScanOptions::default())?;
-    let list = source.list();
+    let source = listed(&args.images, args.patience)?;
     let labels = match &args.labels {
         Some(path) => Some((path.clone(), Labels::read_for(path, outputs)?)),
         None => {
@@ -169,33 +166,40 @@ pub fn images(model: &Model, model_path: &Path, args: &ImageArgs) -> Result<Labe
             discovery.found
         }
     };
-    let matched = match_folders(
-        &list.folders,
-        labels.as_ref().map(|(_, labels)| labels),
-        outputs,
-    );
+    if let Some((path, _)) = &labels {
+        message::note(&format!("labels: {}", path.display()));
+    }
+    Ok(labelled(source, labels.map(|(_, labels)| labels), outputs))
+}
+
+/// Lists the images.
+pub fn listed(images: &Path, patience: PatienceArgs) -> Result<Images> {
+    let location = images.to_str();
+    let location = location.context("the path of the images is not valid Unicode")?;
+    let objects = Arc::new(Objects::new(patience.patience())?);
+    Ok(Images::open(location, &objects, &ScanOptions::default())?)
+}
+
+/// Matches the images' words for classes with the names of the network's.
+pub fn labelled(source: Images, labels: Option<Labels>, outputs: usize) -> LabelledImages {
+    let list = source.list();
+    let matched = match_folders(&list.folders, labels.as_ref(), outputs);
     for warning in &matched.warnings {
         message::warning(warning);
     }
     let folders = matched.classes();
     message::note(&format!(
-        "{} images in {} folders of {}; {}{}",
+        "{} images in {} folders of {}; {}",
         list.items.len(),
         list.folders.len(),
-        shown(location),
+        shown(&list.root.to_string_lossy()),
         if list.folders.is_empty() {
             "no labels: grouping by prediction".to_owned()
         } else {
             matched.to_string()
         },
-        labels
-            .as_ref()
-            .map_or(String::new(), |(path, _)| format!(" ({})", path.display())),
     ));
-    let names = labels.map_or_else(
-        || Labels::from_folders(&folders, outputs),
-        |(_, labels)| labels,
-    );
+    let names = labels.unwrap_or_else(|| Labels::from_folders(&folders, outputs));
     let classes = names
         .classes
         .into_iter()
@@ -216,9 +220,9 @@ pub fn images(model: &Model, model_path: &Path, args: &ImageArgs) -> Result<Labe
                 .and_then(|folder| folders.get(folder).copied())
         })
         .collect();
-    Ok(LabelledImages {
+    LabelledImages {
         source,
         labels,
         classes,
-    })
+    }
 }

@@ -137,6 +137,23 @@ pub struct MergeArgs {
     pub out: Option<PathBuf>,
 }
 
+#[derive(Args, Debug)]
+pub struct AddArgs {
+    /// A finished run folder; it is replaced when all is done.
+    pub run: PathBuf,
+    /// The images to add, none of which is in the run yet.
+    #[arg(long, value_name = "FOLDER|FILE|URL")]
+    pub images: PathBuf,
+    /// The network, where it is not where it was when the run was made.
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Worker threads [default: one per core].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    #[command(flatten)]
+    pub patience: PatienceArgs,
+}
+
 /// A number of images, or a share of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Limit {

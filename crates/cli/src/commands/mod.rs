@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub mod add;
 pub mod channels;
 pub mod check;
 pub mod classes;

@@ -156,7 +156,8 @@ fn model_entry(args: &ModelArgs, loaded: &Model, pass: &Pass) -> Result<ModelEnt
     })
 }
 
-fn image_list(images: &LabelledImages) -> ImageList {
+/// The list of a run's images, as its manifest holds it.
+pub fn image_list(images: &LabelledImages) -> ImageList {
     let list = images.source.list();
     let passed_over = list.skipped.iter().map(|entry| PassedOver {
         path: entry.path.clone(),

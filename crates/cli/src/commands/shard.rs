@@ -1,13 +1,14 @@
 //! `summit shard`: one shard of a plan. Doing it again changes nothing.
 
+use crate::begun::Begun;
 use crate::run_args::ShardArgs;
 use crate::work::Work;
-use crate::{bucket, message, model, pass};
+use crate::{bucket, message};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use summit_images::{ImageItem, ImageList, Images, ListHash, Preprocessing, ScanOptions};
+use summit_images::{ImageItem, ImageList, Images, ListHash, ScanOptions};
 use summit_objects::{Objects, is_remote};
 use summit_store::{ImageRange, Plan};
 
@@ -62,32 +63,7 @@ fn wanted(args: &ShardArgs, plan: &Plan) -> Result<Option<ImageRange>> {
 
 fn do_shard(args: &ShardArgs, plan: &Plan, range: ImageRange) -> Result<()> {
     let (spec, source) = (plan.spec(), plan.source());
-    let path = args.model.as_ref().or(source.model.as_ref());
-    let path = path.context("the plan does not say where its network is; use --model")?;
-    if model::sha256(path)? != spec.model.sha256 {
-        bail!("it is not the network of this plan: {}", path.display());
-    }
-    let network = model::load(path, source.input_shape, source.output.as_deref())?;
-    let names: Vec<String> = spec
-        .model
-        .info
-        .layers
-        .iter()
-        .map(|l| l.name.clone())
-        .collect();
-    let (layers, blocks) = model::layers(&network, &names)?;
-    let pass_source = pass::Source {
-        path,
-        model: &network,
-        layers: &layers,
-        blocks: &blocks,
-    };
-    let pass = pass::from_parameters(&spec.parameters, pass_source)?;
-    if *pass.info() != spec.model.info {
-        bail!("the network is read differently now than when the plan was made");
-    }
-    let preprocessing: Preprocessing = serde_json::from_value(spec.preprocessing.clone())
-        .context("the plan's preprocessing is not understood")?;
+    let begun = Begun::load(spec, source, args.model.as_deref())?;
     let root = args.images.clone().or_else(|| source.images.clone());
     let root = root.context("the plan does not say where its images are; use --images")?;
     let (items, labels) = plan
@@ -117,11 +93,11 @@ fn do_shard(args: &ShardArgs, plan: &Plan, range: ImageRange) -> Result<()> {
     let images = Images::of_list(list.clone(), &objects, &ScanOptions::default());
     let labels: Vec<_> = labels;
     let work = Work {
-        pass: &pass,
+        pass: &begun.pass,
         source: &images,
         items: &list.items,
         labels: &labels,
-        preprocessing: &preprocessing,
+        preprocessing: &begun.preprocessing,
         threads: args
             .threads
             .map_or_else(super::default_threads, usize::from),
