@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use summit_explain::graph::FaithfulnessHeader;
 use summit_explain::{Csr, Group, PageRankParameters, pagerank, restart_weights};
 use summit_influence::evaluate::{
-    AblationKind, Evaluation, Ranking, Report, SIZES, StudyGroup, evaluate,
+    AblationKind, Curve, Evaluation, Ranking, Report, SIZES, Scope, StudyGroup, evaluate,
 };
 use summit_influence::{Half, Member, half_of, report_html, sample};
 use summit_query::{GraphChoices, Questions};
@@ -110,17 +110,15 @@ fn table(report: &Report) -> String {
         None => format!("{:.2}", figure.value),
     };
     let mut text = String::from(
-        "| ablation | measure | SRG | CPR | CMD | deletion | F(10 %) | specificity | edge Spearman | sign |\n\
-         |---|---|---|---|---|---|---|---|---|---|\n",
+        "| scope | ablation | measure | SRG | CPR | CMD | deletion | F(10 %) | specificity | edge Spearman | sign |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for curve in &report.curves {
-        let edge = report
-            .edges
-            .iter()
-            .find(|edge| edge.measure == curve.measure && edge.ablation == curve.ablation);
+        let edge = report.edges_of(curve);
         let sign = edge.and_then(|edge| edge.sign_accuracy);
         text += &format!(
-            "| {:?} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+            "| {:?} | {:?} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+            curve.scope,
             curve.ablation,
             curve.measure,
             figure(&curve.srg),
@@ -156,24 +154,31 @@ pub fn read(run: &Path) -> Option<Report> {
 
 /// The figures of a measure under mean ablation for a graph that shows a share of the channels.
 pub fn header(report: &Report, measure: &str, shown: f64) -> Option<FaithfulnessHeader> {
-    let curve = report
-        .curves
-        .iter()
-        .find(|curve| curve.measure == measure && curve.ablation == AblationKind::Mean)?;
+    let curve = |scope: Scope| {
+        report.curves.iter().find(|curve| {
+            (curve.scope, curve.ablation) == (scope, AblationKind::Mean) && curve.measure == measure
+        })
+    };
     let stability = report.stability.iter().find(|row| row.measure == measure)?;
+    let layer = curve(Scope::Layer)?;
+    Some(FaithfulnessHeader {
+        shown,
+        kept_margin: kept_at(layer, shown)?,
+        kept_margin_circuit: kept_at(curve(Scope::Circuit)?, shown)?,
+        srg: layer.srg.value,
+        stability: stability.halves,
+    })
+}
+
+/// F at a share of the channels, between the sizes measured by a straight line.
+fn kept_at(curve: &Curve, shown: f64) -> Option<f64> {
     let sizes = [0.0].into_iter().chain(SIZES).chain([1.0]);
     let shares = [0.0].into_iter().chain(curve.kept.iter().copied());
     let points: Vec<(f64, f64)> = sizes.zip(shares).collect();
-    let kept_margin = points.windows(2).find_map(|pair| match pair {
+    points.windows(2).find_map(|pair| match pair {
         &[(left, low), (right, high)] if shown <= right => {
             Some(low + (high - low) * (shown - left) / (right - left))
         }
         _ => None,
-    })?;
-    Some(FaithfulnessHeader {
-        shown,
-        kept_margin,
-        srg: curve.srg.value,
-        stability: stability.halves,
     })
 }

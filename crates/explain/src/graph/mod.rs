@@ -203,9 +203,12 @@ pub struct SignedHeader {
 pub struct FaithfulnessHeader {
     /// Share of each layer's channels that the graph shows, `[0, 1]`.
     pub shown: f64,
-    /// F at that size: the share of the margin left when only so many channels are kept.
+    /// F at that size: the share of the margin left when only so many channels of one layer are kept,
+    /// over all layers.
     pub kept_margin: f64,
-    /// Area under F less the area under deletion; 0 for a random ranking.
+    /// The same with only so many channels of all layers at once.
+    pub kept_margin_circuit: f64,
+    /// Area under F less the area under deletion, one layer at a time; 0 for a random ranking.
     pub srg: f64,
     /// Mean Jaccard index of the first 5 % of channels from two halves of the images.
     pub stability: f64,
