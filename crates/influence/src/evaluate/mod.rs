@@ -125,15 +125,14 @@ pub fn evaluate(
         }
     }
     progress("scores of the fit images");
-    let fitted = fit::fit(subject, evaluation.groups)?;
-    let rankings = all_rankings(&fitted, evaluation);
     let ablation = Ablation::new(subject)?;
     let all_fit: Vec<_> = evaluation.groups.iter().flat_map(|g| &g.fit).collect();
     let images: Vec<_> = all_fit.iter().map(|member| member.image).collect();
-    let replacement = Replacement {
-        mean: Given::new(ablation.mean_maps(subject, &images)?, &ablation.channels),
-        donors: donors(subject, &ablation, evaluation.groups, &fitted)?,
-    };
+    let mean = Given::new(ablation.mean_maps(subject, &images)?, &ablation.channels);
+    let fitted = fit::fit(subject, evaluation.groups, &mean.planes)?;
+    let rankings = all_rankings(&fitted, evaluation);
+    let donors = donors(subject, &ablation, evaluation.groups, &fitted)?;
+    let replacement = Replacement { mean, donors };
     progress("channels kept and taken away");
     let cuts = Cuts::new(&ablation.channels, &rankings);
     let runs = runs::image_runs(subject, &ablation, &replacement, evaluation, &cuts)?;
@@ -237,6 +236,14 @@ fn all_rankings(fitted: &Fitted, evaluation: &Evaluation<'_>) -> Vec<Ranking> {
         })
         .collect();
     let flow = rankings[0].scores.clone();
+    rankings.push(Ranking {
+        name: "flow, from mean".to_owned(),
+        scores: fitted
+            .from_mean
+            .iter()
+            .map(fit::GroupScores::means)
+            .collect(),
+    });
     rankings.extend(evaluation.rankings.iter().cloned());
     rankings.push(Ranking {
         name: "activation".to_owned(),
