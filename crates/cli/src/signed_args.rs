@@ -17,13 +17,16 @@ pub enum MeasureArg {
     FlowIg,
     /// Layer-wise relevance propagation.
     Lrp,
+    /// What passes through the weights of every convolution, without a table: `summit graph` runs the
+    /// network on the group's images.
+    FlowTotals,
 }
 
 impl MeasureArg {
     /// The signed measure, unless it has no sign.
     pub fn signed(self) -> Option<SignedMeasure> {
         match self {
-            Self::ConvMax => None,
+            Self::ConvMax | Self::FlowTotals => None,
             Self::Flow => Some(SignedMeasure::Flow),
             Self::FlowIg => Some(SignedMeasure::IntegratedGradients),
             Self::Lrp => Some(SignedMeasure::Lrp),

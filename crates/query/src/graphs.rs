@@ -50,12 +50,29 @@ impl Questions {
         choices: &GraphChoices,
         recount: &dyn Recount,
     ) -> Result<ConvMaxGraph, QueryError> {
-        let counts = self.counts_of_layers(group)?;
         let influence = self.influence(group, recount)?;
+        self.graph_of(group, &influence, group.size(), choices)
+    }
+
+    /// The graph of a group from weights of its convolutions that came from elsewhere.
+    ///
+    /// * `influence`: per convolution `[outputs, inputs]`.
+    /// * `link`: the weight of what carries a channel on without a convolution.
+    ///
+    /// # Errors
+    /// A table is damaged, or the weights are not of this network.
+    pub fn graph_of(
+        &self,
+        group: &Group,
+        influence: &[Csr],
+        link: u32,
+        choices: &GraphChoices,
+    ) -> Result<ConvMaxGraph, QueryError> {
+        let counts = self.counts_of_layers(group)?;
         let info = self.run.model_info();
         let mut links = in_parallel(&info.blocks, |block| {
             let plan = BridgePlan::new(block, &info.convs)?;
-            let bridged = plan.bridge(|conv| influence.get(conv.index()), group.size())?;
+            let bridged = plan.bridge(|conv| influence.get(conv.index()), link)?;
             Ok::<_, QueryError>(bridged.kept)
         })?;
         let logits = links.pop().ok_or(QueryError::NoLogits)?;

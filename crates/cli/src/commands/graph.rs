@@ -3,9 +3,10 @@
 use super::{evaluate, grouping};
 use crate::args::{GraphArgs, GraphFormat};
 use crate::message;
-use crate::network::flow_key;
-use crate::query_args::GraphChoiceArgs;
+use crate::network::{RunNetwork, flow_key, member};
+use crate::query_args::{GraphChoiceArgs, RecountArgs};
 use crate::recount::NetworkRecount;
+use crate::signed_args::MeasureArg;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,8 +16,9 @@ use summit_explain::render::{
     SvgOptions, TextOptions, Theme, data_uri, render_dot, render_svg, render_text,
 };
 use summit_explain::{
-    AttributionGraph, GraphParameters, Group, GroupSpec, SelectionParameters, class_key,
+    AttributionGraph, Csr, GraphParameters, Group, GroupSpec, SelectionParameters, class_key,
 };
+use summit_influence::totals::{LARGEST, as_weights, group_totals};
 use summit_query::{GraphChoices, Questions, in_parallel};
 use summit_site::pictures::encode;
 use summit_site::{Crops, SiteError};
@@ -49,9 +51,15 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
     choices.parameters.negative_edges = args.negative;
     let recount = NetworkRecount::new(&questions, &args.recount);
     let evaluation = evaluate::read(questions.run().path());
-    let text_of = |group: &Group| -> Result<String> {
-        let graph = match args.measure.signed() {
-            None => questions.graph(group, &choices, &recount)?.graph,
+    let graph_of = |group: &Group| -> Result<AttributionGraph> {
+        match args.measure.signed() {
+            None if args.measure == MeasureArg::FlowTotals => {
+                let weights = totals(&questions, group, &args.recount)?;
+                Ok(questions
+                    .graph_of(group, &weights, LARGEST, &choices)?
+                    .graph)
+            }
+            None => Ok(questions.graph(group, &choices, &recount)?.graph),
             Some(measure) => {
                 let figures = |shown| evaluate::header(evaluation.as_ref()?, measure.name(), shown);
                 let key = flow_key(group);
@@ -63,11 +71,11 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
                             measure.name(),
                             group.name
                         )
-                    })?
+                    })
             }
-        };
-        render(&graph, format, pictures.as_ref())
+        }
     };
+    let text_of = |group: &Group| render(&graph_of(group)?, format, pictures.as_ref());
     let Some(out) = &args.out else {
         for (_, group) in &wanted {
             message::print(&text_of(group)?)?;
@@ -86,6 +94,18 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
         anyhow::Ok(())
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Weights of all convolutions from the gradients of a group's images.
+fn totals(questions: &Questions, group: &Group, args: &RecountArgs) -> Result<Vec<Csr>> {
+    let network = RunNetwork::open(questions, args)?;
+    let records = questions.members(group);
+    let members: Vec<_> = records.filter_map(|record| member(group, record)).collect();
+    let convs = &network.blocks.convs;
+    let totals = network.study(questions, None, |subject| {
+        Ok(group_totals(subject, convs, &group.name, &members)?)
+    })?;
+    Ok(as_weights(&totals, convs)?)
 }
 
 /// Groups asked for, with the names of their files.

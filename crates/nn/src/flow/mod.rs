@@ -14,12 +14,14 @@
 //! relevance propagation in place of derivatives ([`SignedMeasure::Lrp`]).
 
 mod block;
+mod totals;
 
 use crate::exec::{CompileError, CompileOptions, Hooks, Network, RunError, Session, TensorView};
 use crate::grad::{Derived, GradError, GradientRule, Request, derive};
 use crate::graph::{Graph, ValueId};
 use block::Block;
 use std::sync::Arc;
+pub use totals::Totals;
 
 /// Why the flow of a network cannot be computed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
