@@ -5,15 +5,13 @@
 //! channels of all convolutions, once and once a thread.
 
 use crate::{InfluenceError, Member, Subject, in_parallel};
+use summit_explain::graph::TOTALS_UNIT;
 use summit_explain::{Csr, ExplainError};
 use summit_nn::flow::Totals;
 use summit_nn::layers::BlockConv;
 
 /// Images between two additions to the sums.
 const CHUNK: usize = 16;
-
-/// The largest weight: what the largest total becomes, and what a link that is no convolution carries.
-pub const LARGEST: u32 = 1 << 20;
 
 /// Per convolution `[outputs][inputs]`: the sum over images of `T_i->j`, logits.
 pub type GroupTotals = Vec<Vec<f64>>;
@@ -57,13 +55,13 @@ pub fn group_totals(
 }
 
 /// What raises z, as weights `[outputs, inputs]` of each convolution: one factor for all of them makes
-/// the largest total [`LARGEST`].
+/// the largest total [`TOTALS_UNIT`].
 ///
 /// # Errors
 /// When a convolution is larger than tables may be.
 pub fn as_weights(totals: &GroupTotals, convs: &[BlockConv]) -> Result<Vec<Csr>, ExplainError> {
     let largest = totals.iter().flatten().fold(0.0f64, |a, &b| a.max(b));
-    let factor = f64::from(LARGEST) / largest.max(f64::MIN_POSITIVE);
+    let factor = f64::from(TOTALS_UNIT) / largest.max(f64::MIN_POSITIVE);
     let conv = |(pairs, conv): (&Vec<f64>, &BlockConv)| {
         let (outputs, inputs) = (conv.info.outputs, conv.info.inputs);
         let entries = pairs.iter().enumerate().filter_map(|(position, &total)| {

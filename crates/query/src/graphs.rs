@@ -3,6 +3,7 @@
 use crate::tables::cell_filters;
 use crate::{QueryError, Questions, in_parallel};
 use summit_explain::compare::Comparison;
+use summit_explain::graph::{Measure, TOTALS_UNIT};
 use summit_explain::slice::{Cell, CellCover};
 use summit_explain::{
     BridgePlan, ConvMaxGraph, CountSum, Csr, GraphParameters, Group, GroupTables, TargetClass,
@@ -54,14 +55,26 @@ impl Questions {
         self.graph_of(group, &influence, group.size(), choices)
     }
 
-    /// The graph of a group from weights of its convolutions that came from elsewhere.
+    /// The graph of a group from what passes through its convolutions.
     ///
-    /// * `influence`: per convolution `[outputs, inputs]`.
-    /// * `link`: the weight of what carries a channel on without a convolution.
+    /// * `weights`: per convolution `[outputs, inputs]`, in units of [`TOTALS_UNIT`].
     ///
     /// # Errors
     /// A table is damaged, or the weights are not of this network.
-    pub fn graph_of(
+    pub fn totals_graph(
+        &self,
+        group: &Group,
+        weights: &[Csr],
+        choices: &GraphChoices,
+    ) -> Result<ConvMaxGraph, QueryError> {
+        let mut found = self.graph_of(group, weights, TOTALS_UNIT, choices)?;
+        found.graph.measure = Measure::FlowTotals;
+        Ok(found)
+    }
+
+    /// * `influence`: per convolution `[outputs, inputs]`.
+    /// * `link`: the weight of what carries a channel on without a convolution.
+    fn graph_of(
         &self,
         group: &Group,
         influence: &[Csr],

@@ -15,7 +15,7 @@ use summit_influence::evaluate::{
     AblationKind, Curve, EdgeWeight, Evaluation, Ranking, Report, SIZES, Scope, StudyGroup,
     evaluate,
 };
-use summit_influence::totals::{LARGEST, as_weights, group_totals};
+use summit_influence::totals::{as_weights, group_totals};
 use summit_influence::{Half, Member, half_of, report_html, sample};
 use summit_query::{GraphChoices, Questions};
 
@@ -51,7 +51,7 @@ pub fn run(args: &EvaluateArgs) -> Result<ExitCode> {
                 Ok(group_totals(subject, convs, &study.name, &study.fit)?)
             })?;
             let weights = as_weights(&totals, convs)?;
-            Ok(questions.graph_of(group, &weights, LARGEST, &GraphChoices::default())?)
+            Ok(questions.totals_graph(group, &weights, &GraphChoices::default())?)
         };
         counted.push(Counted::new("flow-totals", &study, totals)?);
     }

@@ -18,7 +18,7 @@ use summit_explain::render::{
 use summit_explain::{
     AttributionGraph, Csr, GraphParameters, Group, GroupSpec, SelectionParameters, class_key,
 };
-use summit_influence::totals::{LARGEST, as_weights, group_totals};
+use summit_influence::totals::{as_weights, group_totals};
 use summit_query::{GraphChoices, Questions, in_parallel};
 use summit_site::pictures::encode;
 use summit_site::{Crops, SiteError};
@@ -55,9 +55,7 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
         match args.measure.signed() {
             None if args.measure == MeasureArg::FlowTotals => {
                 let weights = totals(&questions, group, &args.recount)?;
-                Ok(questions
-                    .graph_of(group, &weights, LARGEST, &choices)?
-                    .graph)
+                Ok(questions.totals_graph(group, &weights, &choices)?.graph)
             }
             None => Ok(questions.graph(group, &choices, &recount)?.graph),
             Some(measure) => {

@@ -31,7 +31,13 @@ pub enum Measure {
     ConvMax,
     /// Signed, conserved contributions to the score (docs/method.md section 3.2).
     Flow,
+    /// What raises the score through the weights of each convolution, summed over images, bridged and
+    /// scored as counts are; edges are in units of [`TOTALS_UNIT`] (docs/method.md section 7).
+    FlowTotals,
 }
+
+/// The weight that the largest total of a group becomes, and that links without a convolution carry.
+pub const TOTALS_UNIT: u32 = 1 << 20;
 
 impl Measure {
     /// The name in the JSON and on the command line.
@@ -40,6 +46,7 @@ impl Measure {
         match self {
             Self::ConvMax => "conv-max",
             Self::Flow => "flow",
+            Self::FlowTotals => "flow-totals",
         }
     }
 }
@@ -360,12 +367,13 @@ impl AttributionGraph {
 
     /// The weight by which an edge is ranked and drawn: the share of the group's images for
     /// `conv-max` (in a joint graph the larger of both groups'), the absolute mean effect in logits
-    /// for `flow`.
+    /// for `flow`, the share of the largest total for `flow-totals`.
     #[must_use]
     pub fn edge_weight(&self, edge: &GraphEdge) -> f64 {
         let weight = match self.measure {
             Measure::ConvMax => self.larger_share(edge.influence, edge.second_influence),
             Measure::Flow => edge.effect.map_or(0.0, |effect| effect.mean.abs()),
+            Measure::FlowTotals => f64::from(edge.influence.unwrap_or(0)) / f64::from(TOTALS_UNIT),
         };
         if weight.is_finite() { weight } else { 0.0 }
     }
