@@ -9,6 +9,7 @@ use crate::recount::NetworkRecount;
 use crate::signed_args::MeasureArg;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 use summit_explain::graph::GraphNode;
@@ -18,6 +19,7 @@ use summit_explain::render::{
 use summit_explain::{
     AttributionGraph, Csr, GraphParameters, Group, GroupSpec, SelectionParameters, class_key,
 };
+use summit_influence::evaluate::Report;
 use summit_influence::totals::{as_weights, group_totals};
 use summit_query::{GraphChoices, Questions, in_parallel};
 use summit_site::pictures::encode;
@@ -50,7 +52,9 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
     let mut choices = graph_choices(&args.choices);
     choices.parameters.negative_edges = args.negative;
     let recount = NetworkRecount::new(&questions, &args.recount);
-    let evaluation = evaluate::read(questions.run().path());
+    let evaluation = File::open(questions.run().path().join(Report::FILE))
+        .ok()
+        .and_then(Report::read);
     let graph_of = |group: &Group| -> Result<AttributionGraph> {
         match args.measure.signed() {
             None if args.measure == MeasureArg::FlowTotals => {

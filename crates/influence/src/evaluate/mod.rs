@@ -23,6 +23,10 @@ use curves::SPECIFIC_SIZE;
 use cuts::Cuts;
 use fit::Fitted;
 use serde::{Deserialize, Serialize};
+use std::io::Read;
+
+/// Longest report read, bytes.
+const LONGEST_BYTES: u64 = 16 << 20;
 
 /// Images of one group.
 #[derive(Clone, Debug)]
@@ -106,6 +110,17 @@ impl Report {
         };
         let edges = self.edges.iter();
         edges.filter(|_| curve.scope == Scope::Layer).find(same)
+    }
+
+    /// Its name in the run folder.
+    pub const FILE: &str = "evaluation.json";
+
+    /// An evaluation as it was written; `None` for anything else.
+    #[must_use]
+    pub fn read(source: impl Read) -> Option<Self> {
+        let mut text = String::new();
+        source.take(LONGEST_BYTES).read_to_string(&mut text).ok()?;
+        serde_json::from_str(&text).ok()
     }
 }
 
