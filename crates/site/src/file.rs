@@ -28,6 +28,8 @@ pub enum BundleFile {
     Activations(ClassId),
     /// A class's images: [`crate::schema::ImageFile`].
     Images(ClassId),
+    /// Names of channels: [`crate::schema::AnnotationFile`].
+    Annotations,
     /// Contact sheet of a class's images in the order of [`crate::schema::ImageFile`].
     Sheet(ClassId),
     /// Atlas of one small picture per channel.
@@ -60,9 +62,16 @@ impl BundleFile {
             | Self::Graph(_)
             | Self::Similarity(_)
             | Self::Activations(_)
-            | Self::Images(_) => FileKind::Json,
+            | Self::Images(_)
+            | Self::Annotations => FileKind::Json,
             Self::Sheet(_) | Self::Overview(_) | Self::Top(..) | Self::Detail(..) => FileKind::Jpeg,
         }
+    }
+
+    /// It never changes while the run is served.
+    #[must_use]
+    pub fn is_fixed(self) -> bool {
+        self != Self::Annotations
     }
 
     /// The file with this path relative to the bundle's folder; `None` for anything that is not
@@ -77,6 +86,7 @@ impl BundleFile {
         let file = match parts.as_slice() {
             ["manifest"] => Self::Manifest,
             ["classes"] => Self::Classes,
+            ["annotations"] => Self::Annotations,
             ["confusion"] => Self::Confusion,
             ["embedding", layer] => Self::Embedding(LayerId(number(layer)?)),
             ["channels", layer] => Self::Channels(LayerId(number(layer)?)),
@@ -111,6 +121,7 @@ impl fmt::Display for BundleFile {
             Self::Manifest => write!(formatter, "manifest.json"),
             Self::Classes => write!(formatter, "classes.json"),
             Self::Confusion => write!(formatter, "confusion.json"),
+            Self::Annotations => write!(formatter, "annotations.json"),
             Self::Embedding(layer) => write!(formatter, "embedding/{}.json", layer.0),
             Self::Channels(layer) => write!(formatter, "channels/{}.json", layer.0),
             Self::Graph(class) => write!(formatter, "graphs/{}.json", class.0),
@@ -140,6 +151,7 @@ mod tests {
             BundleFile::Manifest,
             BundleFile::Classes,
             BundleFile::Confusion,
+            BundleFile::Annotations,
             BundleFile::Embedding(layer),
             BundleFile::Channels(layer),
             BundleFile::Graph(class),
