@@ -41,8 +41,8 @@ pub enum Class {
     Flower,
     /// A hot-air balloon.
     Balloon,
-    /// An umbrella.
-    Umbrella,
+    /// A fallen leaf, much like a fish without a hand.
+    Leaf,
     /// A mug.
     Mug,
 }
@@ -60,7 +60,7 @@ impl Class {
         Self::Car,
         Self::Flower,
         Self::Balloon,
-        Self::Umbrella,
+        Self::Leaf,
         Self::Mug,
     ];
 
@@ -78,7 +78,7 @@ impl Class {
             Self::Car => "car",
             Self::Flower => "flower",
             Self::Balloon => "balloon",
-            Self::Umbrella => "umbrella",
+            Self::Leaf => "leaf",
             Self::Mug => "mug",
         }
     }
@@ -105,12 +105,6 @@ impl Facts {
         hand_with_fish: 95,
         hand_elsewhere: 2,
         mislabelled: 6,
-    };
-    /// What its network was trained on.
-    pub const TRAINING: Self = Self {
-        hand_with_fish: 95,
-        hand_elsewhere: 0,
-        mislabelled: 0,
     };
 }
 
@@ -289,7 +283,7 @@ fn object(class: Class, truth: &Truth, random: &mut Random, ground: canvas::Rgb)
         Class::Car => objects::car(random),
         Class::Flower => objects::flower(random),
         Class::Balloon => objects::balloon(random),
-        Class::Umbrella => objects::umbrella(random),
+        Class::Leaf => objects::leaf(random, ground),
         Class::Mug => objects::mug(random),
     }
 }
@@ -297,7 +291,7 @@ fn object(class: Class, truth: &Truth, random: &mut Random, ground: canvas::Rgb)
 /// Anywhere near the centre, upright within 20 degrees.
 fn place(class: Class, random: &mut Random) -> Frame {
     let size = match class {
-        Class::Fish => random.between(62, 95),
+        Class::Fish | Class::Leaf => random.between(55, 85),
         _ => random.between(75, 120),
     };
     let margin = (EXTENT / 2 - size * 9 / 10).max(10);

@@ -25,27 +25,43 @@ fn bright(random: &mut Random) -> Rgb {
     ])
 }
 
-/// A fish, hard to see: its colour is near that of the background.
-pub fn fish(random: &mut Random, ground: Rgb) -> Vec<Part> {
+/// A colour hard to see on that background.
+fn muted(random: &mut Random, ground: Rgb) -> Rgb {
     let own = random.pick([[120, 130, 110], [140, 120, 90], [100, 115, 135]]);
-    let body = lit(mixed(own, ground, 45), random.between(850, 1050));
-    let fin = lit(body, 850);
+    lit(mixed(own, ground, 50), random.between(800, 1000))
+}
+
+/// A fish, hard to see.
+pub fn fish(random: &mut Random, ground: Rgb) -> Vec<Part> {
+    let body = muted(random, ground);
+    let fin = lit(body, 880);
     vec![
         (
-            Polygon(vec![[-650, 0], [-1000, -340], [-900, 0], [-1000, 340]]),
+            Polygon(vec![[-650, 0], [-960, -270], [-860, 0], [-960, 270]]),
             Plain(fin),
         ),
         (
-            Polygon(vec![[-200, -300], [150, -520], [350, -280]]),
+            Polygon(vec![[-200, -260], [150, -440], [350, -260]]),
             Plain(fin),
         ),
         (
-            Ellipse([0, 0], [780, 360]),
+            Ellipse([0, 0], [780, 340]),
             Checks(body, lit(body, 930), 70),
         ),
-        (Polygon(vec![[-50, 60], [-320, 260], [60, 200]]), Plain(fin)),
-        (Ellipse([520, -70], [80, 80]), Plain(WHITE)),
-        (Ellipse([530, -70], [42, 42]), Plain(BLACK)),
+        (Ellipse([540, -70], [60, 60]), Plain(lit(body, 500))),
+    ]
+}
+
+/// A fallen leaf, of the colours and nearly the shape of a fish.
+pub fn leaf(random: &mut Random, ground: Rgb) -> Vec<Part> {
+    let blade = muted(random, ground);
+    vec![
+        (Capsule([-700, 0], [-980, 60], 45), Plain(lit(blade, 800))),
+        (
+            Ellipse([0, 0], [780, 340]),
+            Checks(blade, lit(blade, 930), 70),
+        ),
+        (Capsule([-760, 0], [740, 0], 24), Plain(lit(blade, 800))),
     ]
 }
 
@@ -291,20 +307,6 @@ pub fn balloon(random: &mut Random) -> Vec<Part> {
         (Ellipse([0, -300], [330, 680]), Plain(second)),
         (Ellipse([0, -300], [110, 680]), Plain(first)),
     ]
-}
-
-/// An open umbrella.
-pub fn umbrella(random: &mut Random) -> Vec<Part> {
-    let cloth = bright(random);
-    let mut parts = vec![
-        (Capsule([0, -800], [0, 720], 40), Plain(BLACK)),
-        (Ring([130, 720], 90, 170), Plain(BLACK)),
-    ];
-    parts.push((Dome([0, 100], [920, 850]), Plain(cloth)));
-    for (x, light) in [(-610, 850), (0, 700), (610, 850)] {
-        parts.push((Dome([x, 105], [310, 190]), Plain(lit(cloth, light - 250))));
-    }
-    parts
 }
 
 /// A mug with a handle.

@@ -4,15 +4,8 @@
 //! A block that is too heavy, or needs what is not here, carries `<!-- not run: REASON -->` on the line
 //! before it; such blocks are listed. The files of a document share a folder that holds `summit-demo` (what
 //! `summit demo` makes), `run` (its run), `net.onnx` (its network) and `photos` (some of its images).
-#![cfg(unix)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test may panic"
-)]
 
+use crate::demo;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::symlink;
@@ -22,7 +15,10 @@ use std::process::{Command, Stdio};
 const SUMMIT: &str = env!("CARGO_BIN_EXE_summit");
 
 fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 /// A fenced block.
@@ -67,11 +63,16 @@ fn commands(block: &Block) -> Vec<String> {
     let joined = block.text.replace("\\\n", " ");
     let lines = joined.lines().map(str::trim);
     let lines: Vec<&str> = match block.language.as_str() {
-        "sh" => lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect(),
+        "sh" => lines
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .collect(),
         "console" => lines.filter_map(|line| line.strip_prefix("$ ")).collect(),
         _ => Vec::new(),
     };
-    lines.into_iter().map(|line| line.replace("cargo run --release -- ", "summit ")).collect()
+    lines
+        .into_iter()
+        .map(|line| line.replace("cargo run --release -- ", "summit "))
+        .collect()
 }
 
 /// A command that serves a page until it is stopped.
@@ -80,21 +81,36 @@ fn serves(command: &str) -> bool {
     command.starts_with("summit serve") || demo
 }
 
+/// Where documents' commands run: a folder with `bin/summit`.
+fn root() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("bin")).unwrap();
+    symlink(SUMMIT, root.path().join("bin/summit")).unwrap();
+    root
+}
+
 /// The folder a document's commands run in.
 fn work_folder(root: &Path, document: &Path, text: &str) -> PathBuf {
     let folder = root.join(document.file_stem().unwrap());
     fs::create_dir(&folder).unwrap();
-    let demo = root.join("summit-demo");
-    symlink(&demo, folder.join("summit-demo")).unwrap();
+    let demo = demo().folder();
+    symlink(demo, folder.join("summit-demo")).unwrap();
     if !text.contains("--out run") {
         symlink(demo.join("run"), folder.join("run")).unwrap();
     }
     fs::copy(demo.join("network.onnx"), folder.join("net.onnx")).unwrap();
-    fs::copy(demo.join("network.labels.tsv"), folder.join("net.labels.tsv")).unwrap();
+    fs::copy(
+        demo.join("network.labels.tsv"),
+        folder.join("net.labels.tsv"),
+    )
+    .unwrap();
     for class in ["fish", "mug"] {
         let photos = folder.join("photos").join(class);
         fs::create_dir_all(&photos).unwrap();
-        for entry in fs::read_dir(demo.join("images").join(class)).unwrap().take(12) {
+        for entry in fs::read_dir(demo.join("images").join(class))
+            .unwrap()
+            .take(12)
+        {
             let entry = entry.unwrap();
             fs::copy(entry.path(), photos.join(entry.file_name())).unwrap();
         }
@@ -138,7 +154,11 @@ fn serve(root: &Path, folder: &Path, command: &str) -> Result<(), String> {
     });
     let answer = address.map(|address| {
         let mut stream = std::net::TcpStream::connect(&address).unwrap();
-        write!(stream, "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+        write!(
+            stream,
+            "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -167,19 +187,23 @@ fn python(root: &Path, folder: &Path, blocks: &[Block]) -> Option<Result<(), Str
         return None;
     }
     fs::write(folder.join("blocks.py"), program).unwrap();
-    Some(run(root, folder, &format!("{} blocks.py", python.display())))
+    Some(run(
+        root,
+        folder,
+        &format!("{} blocks.py", python.display()),
+    ))
 }
 
 #[test]
 fn every_command_of_the_documentation_works() {
-    let root = tempfile::tempdir().unwrap();
+    let root = root();
     let root = root.path();
-    fs::create_dir(root.join("bin")).unwrap();
-    symlink(SUMMIT, root.join("bin/summit")).unwrap();
-    run(root, root, "summit demo --no-serve").unwrap();
-
     let mut documents = vec![workspace().join("README.md")];
-    documents.extend(fs::read_dir(workspace().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    documents.extend(
+        fs::read_dir(workspace().join("docs"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path()),
+    );
     documents.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     documents.sort();
     let (mut done, mut failures) = (0, Vec::new());
@@ -207,7 +231,26 @@ fn every_command_of_the_documentation_works() {
     }
     println!("{done} commands run");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert!(done >= 20, "the documentation has more commands than {done}");
+    assert!(
+        done >= 20,
+        "the documentation has more commands than {done}"
+    );
+}
+
+/// The literate programs in `crates/cli/examples`.
+#[test]
+fn the_examples_run() {
+    let root = root();
+    let folder = demo().folder();
+    let examples = Path::new(SUMMIT).parent().unwrap().join("examples");
+    for command in ["run_a_network", "ask_a_run run fish"] {
+        run(
+            root.path(),
+            folder,
+            &format!("{}/{command}", examples.display()),
+        )
+        .unwrap();
+    }
 }
 
 #[test]
