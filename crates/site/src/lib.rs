@@ -17,6 +17,7 @@ pub mod bundle;
 pub mod error;
 pub mod export;
 pub mod file;
+mod parts;
 pub mod pictures;
 pub mod schema;
 pub mod server;

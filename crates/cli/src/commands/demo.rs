@@ -86,7 +86,7 @@ fn steps(folder: &Path) -> [Vec<OsString>; 3] {
                 (Some("--images"), &images),
                 (Some("--out"), &run),
             ],
-            &["--mass", "0.1", "--influence", "flow"],
+            &["--mass", "0.2", "--influence", "flow"],
         ),
         words(
             &["graph"],
