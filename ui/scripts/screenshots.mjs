@@ -10,11 +10,10 @@ import { chromium } from '@playwright/test';
 const [address, folder, ...single] = process.argv.slice(2);
 if (!address || !folder) throw new Error('usage: node scripts/screenshots.mjs ADDRESS FOLDER');
 
-const SIZES = [
-  { width: 1440, height: 900 },
-  ...(single.length > 0 ? [] : [{ width: 1024, height: 700 }]),
-];
-const SCHEMES = single.length > 0 ? ['light'] : ['light', 'dark'];
+const ONLY = single.length > 0;
+const LARGE = { width: 1440, height: 900 };
+const SIZES = ONLY ? [LARGE] : [LARGE, { width: 1024, height: 700 }];
+const SCHEMES = ONLY ? ['light'] : ['light', 'dark'];
 
 const json = async (path) => (await fetch(new URL(`bundle/${path}`, address))).json();
 const [classes, confusion] = await Promise.all([json('classes.json'), json('confusion.json')]);
@@ -42,7 +41,7 @@ const ALL_VIEWS = [
   ['compare', `class=${first}&compare=${second}`],
   ['errors', worst ? `view=errors&cell=${worst.cell.map(key).join(',')}` : 'view=errors'],
 ];
-const VIEWS = single.length > 0 ? single.map((view) => view.split(/=(.*)/s)) : ALL_VIEWS;
+const VIEWS = ONLY ? single.map((view) => view.split(/=(.*)/s)) : ALL_VIEWS;
 
 mkdirSync(folder, { recursive: true });
 const browser = await chromium.launch({
@@ -59,7 +58,7 @@ for (const viewport of SIZES) {
       await page.waitForFunction(() => !document.querySelector('[data-ready="false"]'));
       await act?.(page);
       await page.waitForLoadState('networkidle');
-      const suffix = single.length > 0 ? '' : `-${colorScheme}-${viewport.width}`;
+      const suffix = ONLY ? '' : `-${colorScheme}-${viewport.width}`;
       const file = `${name}${suffix}.jpg`;
       await page.screenshot({ path: join(folder, file), type: 'jpeg', quality: 78 });
       await page.close();

@@ -15,10 +15,10 @@ use summit_demo::{networks, world};
 /// What to look for; docs/tutorial.md has it with pictures.
 const GUIDE: &str = "\
 Five things are planted in these images. What did the network make of them?
- 1. A short cut. 95 of 100 fish are held by a hand. Class \"fish\": the strongest channels of mixed_c. Fish or hand?
+ 1. A short cut. 95 of 100 fish are held by a hand. Class \"fish\": what excites channel 56 of mixed_b?
  2. Twins. Spotted and striped mushrooms differ in their cap's marks alone. Compare the two classes.
- 3. Two kinds. Some clocks have a dial, some have digits. Class \"clock\": which channels never fire on the same images?
- 4. Strangers. A few mugs, cars, ... have a hand as well. Class \"fish\", errors: what is taken for a fish?
+ 3. Two kinds. Some clocks have a dial, some have digits. Class \"clock\": are its images one group?
+ 4. Strangers. A hand or two are elsewhere. Errors: what is taken for a fish?
  5. Wrong labels. Six images lie in the wrong folder. Errors: the worst margins.
 truth.json beside the images has the answers; docs/tutorial.md finds each of them step by step.";
 
@@ -46,26 +46,26 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     })
 }
 
-/// Writes images, network and class names; an earlier demonstration there is continued.
+/// Writes network, class names and images, where an earlier demonstration has not.
 fn prepare(folder: &Path) -> Result<()> {
-    let images = folder.join("images");
-    if images.exists() && !images.join(world::TRUTH_FILE).exists() {
+    let (images, network) = (folder.join("images"), folder.join("network.onnx"));
+    let ours = std::fs::read(&network).is_ok_and(|bytes| bytes == networks::DEMO.onnx);
+    if images.exists() && !ours {
         bail!("there are other images: {}; use --out", images.display());
     }
-    let start = std::time::Instant::now();
+    if world::DEMO.is_written(&images) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    write(&network, networks::DEMO.onnx)?;
+    let labels = networks::DEMO.labels.as_bytes();
+    write(&folder.join("network.labels.tsv"), labels)?;
     let truths = world::DEMO.write(&images)?;
-    let network = &networks::DEMO;
-    write(&folder.join("network.onnx"), network.onnx)?;
-    write(
-        &folder.join("network.labels.tsv"),
-        network.labels.as_bytes(),
-    )?;
     message::note(&format!(
-        "drew {} images of {} classes in {:.1} s: {}",
+        "drew {} images of {} classes: {}",
         truths.len(),
         world::Class::ALL.len(),
-        start.elapsed().as_secs_f64(),
-        folder.display()
+        images.display()
     ));
     Ok(())
 }

@@ -230,18 +230,14 @@ impl World {
         canvas.develop(random.between(820, 1120), grain, random::mix(seed))
     }
 
-    /// Writes `<label>/<shown>_<number>.png` for every image below `folder`, and [`TRUTH_FILE`] beside
-    /// the folders.
+    /// Writes `<label>/<shown>_<number>.png` for every image below `folder`, and last [`TRUTH_FILE`]
+    /// beside the folders: with it, all are there.
     ///
     /// # Errors
     ///
     /// When a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<Vec<Truth>, WorldError> {
         let truths = self.truths();
-        make_folder(folder)?;
-        let path = folder.join(TRUTH_FILE);
-        let text = serde_json::to_string_pretty(&truths).unwrap_or_default() + "\n";
-        std::fs::write(&path, text).map_err(|source| WorldError::Write { path, source })?;
         for (index, truth) in (0..).zip(&truths) {
             let class = Class::ALL[(index / self.images_per_class) as usize];
             let pixels = self.draw(class, index % self.images_per_class, truth);
@@ -250,8 +246,22 @@ impl World {
             image::save_buffer(&path, &pixels, SIDE, SIDE, image::ExtendedColorType::Rgb8)
                 .map_err(|source| WorldError::Encode { path, source })?;
         }
+        let path = folder.join(TRUTH_FILE);
+        std::fs::write(&path, truth_text(&truths))
+            .map_err(|source| WorldError::Write { path, source })?;
         Ok(truths)
     }
+
+    /// Whether [`World::write`] has finished in a folder.
+    #[must_use]
+    pub fn is_written(&self, folder: &Path) -> bool {
+        let text = std::fs::read_to_string(folder.join(TRUTH_FILE));
+        text.is_ok_and(|text| text == truth_text(&self.truths()))
+    }
+}
+
+fn truth_text(truths: &[Truth]) -> String {
+    serde_json::to_string_pretty(truths).unwrap_or_default() + "\n"
 }
 
 fn make_folder(path: &Path) -> Result<(), WorldError> {
