@@ -41,7 +41,7 @@ const ALL_VIEWS = [
   ['compare', `class=${first}&compare=${second}`],
   ['errors', worst ? `view=errors&cell=${worst.cell.map(key).join(',')}` : 'view=errors'],
 ];
-const VIEWS = ONLY ? single.map((view) => view.split(/=(.*)/s)) : ALL_VIEWS;
+const VIEWS = ONLY ? single.map((view) => view.split(/=(.*)/s, 2)) : ALL_VIEWS;
 
 mkdirSync(folder, { recursive: true });
 const browser = await chromium.launch({
