@@ -1,0 +1,325 @@
+//! The part of a network up to one layer, differentiated with respect to the picture.
+//!
+//! Place in the flow: between the transformed picture and the objective. Only what computes the layer
+//! runs, at the size the layer's receptive field needs; a network tied to the extents of its file runs
+//! at those. A [`LayerNetwork`] is shared, each worker has a [`LayerSession`].
+
+use crate::Objective;
+use std::sync::Arc;
+use summit_images::Preprocessing;
+use summit_nn::exec::{
+    CompileError, CompileOptions, Hooks, Network, RunError, Session, TensorView,
+};
+use summit_nn::grad::{GradError, Request, between, derive};
+use summit_nn::graph::ir::Unary;
+use summit_nn::graph::{Graph, Node, Op, ValueId, prune, resized};
+use summit_tables::{ChannelId, LayerInfo};
+
+/// Sides of pictures are multiples of this, so that maps come out even.
+const SIDE_STEP: u32 = 16;
+
+/// Around what a unit sees, so that the picture may be moved.
+const MARGIN: u32 = 24;
+
+/// Why a layer cannot be visualised.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FeatureError {
+    /// It cannot be differentiated.
+    #[error(transparent)]
+    Gradient(#[from] GradError),
+    /// The derived network cannot be compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The network failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The layer does not depend on the picture.
+    #[error("the layer does not depend on the picture: {0}")]
+    Independent(String),
+    /// The layer has fewer channels.
+    #[error("the layer has {channels} channels, there is no channel {channel}")]
+    NoChannel {
+        /// Asked for.
+        channel: u32,
+        /// There are.
+        channels: usize,
+    },
+}
+
+/// Side of the picture that shows what a unit of `layer` sees, pixels: its receptive field and a
+/// margin, at most `largest`.
+#[must_use]
+pub fn picture_side(layer: &LayerInfo, largest: u32) -> u32 {
+    let [height, width] = layer.receptive_size;
+    let wanted = height.max(width).saturating_add(MARGIN);
+    wanted
+        .next_multiple_of(SIDE_STEP)
+        .min(largest.max(SIDE_STEP))
+}
+
+/// A network from the picture to a layer and back.
+#[derive(Debug)]
+pub struct LayerNetwork {
+    network: Arc<Network>,
+    seed: ValueId,
+    gradient: ValueId,
+    extents: [usize; 2],
+    /// Per channel: what its activation function lets pass.
+    ranges: Vec<Range>,
+    positions: usize,
+    preprocessing: Preprocessing,
+}
+
+/// Lowest and highest value of a channel; infinite where it has no activation function.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Range {
+    low: f32,
+    high: f32,
+}
+
+impl Range {
+    const ALL: Self = Self {
+        low: f32::NEG_INFINITY,
+        high: f32::INFINITY,
+    };
+
+    fn of(op: &Op) -> Option<Self> {
+        match *op {
+            Op::Unary(Unary::Relu) => Some(Self {
+                low: 0.0,
+                ..Self::ALL
+            }),
+            Op::Unary(Unary::Clip(min, max)) => Some(Self {
+                low: min,
+                high: max,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The activation.
+    pub(crate) fn apply(self, value: f32) -> f32 {
+        value.max(self.low).min(self.high)
+    }
+
+    /// The gradient passes.
+    pub(crate) fn is_open(self, value: f32) -> bool {
+        value > self.low && value < self.high
+    }
+}
+
+/// Takes the layer's own activation function off the end of `part` (through a concatenation, off
+/// every part of it) and says per channel what it was. A channel that is silent everywhere would have
+/// no gradient otherwise, and could never be woken.
+fn before_activation(part: &mut Graph) -> Vec<Range> {
+    let producer = |part: &Graph, value: ValueId| {
+        let node = part.values[value.index()].producer?;
+        part.nodes.get(node.index()).cloned()
+    };
+    let plain = |part: &Graph, value: ValueId| match producer(part, value) {
+        Some(node) => match (Range::of(&node.op), node.inputs.first()) {
+            (Some(range), Some(&input)) => (range, input),
+            _ => (Range::ALL, value),
+        },
+        None => (Range::ALL, value),
+    };
+    let channels = |part: &Graph, value: ValueId| {
+        let shape = &part.values[value.index()].shape;
+        shape.get(1).copied().unwrap_or(0)
+    };
+    let output = part.output;
+    let ranges = match producer(part, output) {
+        Some(Node {
+            op: Op::Concat { axis: 1 },
+            inputs,
+            ..
+        }) => {
+            let parts: Vec<(Range, ValueId)> =
+                inputs.iter().map(|&input| plain(part, input)).collect();
+            if let Some(id) = part.values[output.index()].producer {
+                part.nodes[id.index()].inputs = parts.iter().map(|(_, value)| *value).collect();
+            }
+            let runs = parts
+                .iter()
+                .map(|&(range, value)| vec![range; channels(part, value)]);
+            runs.flatten().collect()
+        }
+        _ => {
+            let (range, value) = plain(part, output);
+            part.output = value;
+            vec![range; channels(part, value)]
+        }
+    };
+    *part = prune(part.clone(), &[]).0;
+    ranges
+}
+
+impl LayerNetwork {
+    /// The part of `graph` that computes `layer`, for pictures of `side` pixels, or of the network's
+    /// own extents where it allows no others.
+    ///
+    /// # Errors
+    /// When an operator cannot be differentiated.
+    pub fn new(
+        graph: &Graph,
+        layer: ValueId,
+        side: u32,
+        preprocessing: &Preprocessing,
+    ) -> Result<Self, FeatureError> {
+        let (part, _) = between(graph, graph.input, layer, &[])?;
+        let side = side as usize;
+        let mut part = resized(&part, [side, side]).unwrap_or(part);
+        let ranges = before_activation(&mut part);
+        let mut request = Request::new(part.output, 1);
+        request.wrt = vec![part.input];
+        let derived = derive(&part, &request)?;
+        let independent = || FeatureError::Independent(graph.values[layer.index()].name.clone());
+        let gradient = derived.gradients.first().copied().flatten();
+        let gradient = gradient.ok_or_else(independent)?;
+        let shape = |value: ValueId| derived.graph.values[value.index()].shape.as_slice();
+        let (&[_, _, height, width], [_, _, positions @ ..]) =
+            (shape(derived.graph.input), shape(derived.graph.output))
+        else {
+            return Err(independent());
+        };
+        let extents = [height, width];
+        let positions = positions.iter().product();
+        let options = CompileOptions {
+            observed: vec![gradient],
+            ..CompileOptions::default()
+        };
+        Ok(Self {
+            network: Network::compile(&derived.graph, &options)?,
+            seed: derived.seed,
+            gradient,
+            extents,
+            ranges,
+            positions,
+            preprocessing: preprocessing.clone(),
+        })
+    }
+
+    /// `[height, width]` of its pictures.
+    #[must_use]
+    pub fn extents(&self) -> [usize; 2] {
+        self.extents
+    }
+
+    /// A worker's memory.
+    #[must_use]
+    pub fn session(self: &Arc<Self>) -> LayerSession {
+        LayerSession {
+            session: self.network.session(),
+            network: Arc::clone(self),
+            input: Vec::new(),
+            gradient: Vec::new(),
+        }
+    }
+}
+
+/// Runs a [`LayerNetwork`].
+#[derive(Debug)]
+pub struct LayerSession {
+    network: Arc<LayerNetwork>,
+    session: Session,
+    input: Vec<f32>,
+    gradient: Vec<f32>,
+}
+
+/// A layer's answer to a picture.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Answer {
+    /// `[C]`, over positions.
+    pub(crate) means: Vec<f32>,
+    /// `[C]`, over positions.
+    pub(crate) maxima: Vec<f32>,
+}
+
+impl LayerSession {
+    /// The network it runs.
+    #[must_use]
+    pub fn network(&self) -> &Arc<LayerNetwork> {
+        &self.network
+    }
+
+    /// Checks that the objective's channels exist.
+    pub(crate) fn check(&self, objective: &Objective) -> Result<(), FeatureError> {
+        let channels = self.network.ranges.len();
+        match objective.last_channel() {
+            Some(ChannelId(channel)) if channel as usize >= channels => {
+                Err(FeatureError::NoChannel { channel, channels })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs the layer on `picture` and writes the gradient of the objective with respect to it to
+    /// `upstream`, both `[3, H, W]`.
+    pub(crate) fn step(
+        &mut self,
+        picture: &[f32],
+        objective: &Objective,
+        upstream: &mut [f32],
+    ) -> Result<Answer, FeatureError> {
+        self.network
+            .preprocessing
+            .apply_unit(picture, &mut self.input);
+        let mut watcher = Watcher {
+            network: &self.network,
+            objective,
+            map: Vec::new(),
+            gradient: &mut self.gradient,
+        };
+        self.session.run_with(&self.input, &mut watcher)?;
+        let network = &self.network;
+        let answer = Answer::new(&watcher.map, &network.ranges, network.positions);
+        self.network
+            .preprocessing
+            .apply_unit_adjoint(&self.gradient, upstream);
+        Ok(answer)
+    }
+}
+
+/// Takes part in a run on behalf of a step.
+struct Watcher<'a> {
+    network: &'a LayerNetwork,
+    objective: &'a Objective,
+    /// `[C, positions]`, before the activation function.
+    map: Vec<f32>,
+    gradient: &'a mut Vec<f32>,
+}
+
+impl Hooks for Watcher<'_> {
+    fn observe(&mut self, value: ValueId, view: TensorView<'_>) {
+        if value == self.network.network.graph().output {
+            self.map = view.to_vec();
+        }
+        if value == self.network.gradient {
+            *self.gradient = view.to_vec();
+        }
+    }
+
+    fn feed(&mut self, value: ValueId, data: &mut [f32]) {
+        if value == self.network.seed {
+            let (ranges, positions) = (&self.network.ranges, self.network.positions);
+            self.objective.seed(&self.map, ranges, positions, data);
+        }
+    }
+}
+
+impl Answer {
+    fn new(map: &[f32], ranges: &[Range], positions: usize) -> Self {
+        let maps = || map.chunks_exact(positions.max(1)).zip(ranges);
+        let mean = |(map, range): (&[f32], &Range)| {
+            let sum: f32 = map.iter().map(|&value| range.apply(value)).sum();
+            sum / positions as f32
+        };
+        let maximum = |(map, range): (&[f32], &Range)| {
+            range.apply(map.iter().copied().fold(f32::NEG_INFINITY, f32::max))
+        };
+        Self {
+            means: maps().map(mean).collect(),
+            maxima: maps().map(maximum).collect(),
+        }
+    }
+}
