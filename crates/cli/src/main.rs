@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         args::Command::Check(args) => commands::check::run(&args),
         args::Command::Run(args) => commands::run::run(&args),
         args::Command::Graph(args) => commands::graph::run(&args),
+        args::Command::Featvis(args) => commands::featvis::run(&args),
+        args::Command::ExplainImage(args) => commands::explain_image::run(&args),
         args::Command::Serve(args) => commands::serve::run(&args),
         args::Command::Export(args) => commands::export::run(&args),
         args::Command::Merge(args) => commands::merge::run(&args),

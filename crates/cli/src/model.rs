@@ -12,7 +12,8 @@ use summit_images::{
 };
 use summit_nn::layers::{Blocks, LayerValue, find_blocks, find_layers, layers_from_names};
 use summit_nn::onnx::{self, LoadOptions, Model};
-use summit_tables::{ClassEntry, ClassId};
+use summit_store::Run;
+use summit_tables::{ChannelId, ClassEntry, ClassId, LayerId, LayerInfo};
 
 /// Loads a model file.
 pub fn load(path: &Path, input_shape: Option<[usize; 3]>, output: Option<&str>) -> Result<Model> {
@@ -215,6 +216,79 @@ pub fn images(model: &Model, model_path: &Path, args: &ImageArgs) -> Result<Labe
         source,
         labels,
         classes,
+    })
+}
+
+/// The channel meant by `LAYER:CHANNEL`.
+pub fn find_channel(text: &str, layers: &[LayerInfo]) -> Result<(LayerId, ChannelId)> {
+    let (name, channel) = text
+        .rsplit_once(':')
+        .context("LAYER:CHANNEL is needed, for example mixed4a:55")?;
+    let (index, layer) = layers
+        .iter()
+        .enumerate()
+        .find(|(_, layer)| layer.name == name)
+        .with_context(|| format!("there is no layer \"{name}\"; `summit inspect` lists them"))?;
+    let channels = layer.channels;
+    let channel = channel
+        .parse()
+        .ok()
+        .filter(|&channel| channel < channels)
+        .with_context(|| {
+            format!(
+                "\"{channel}\" is none of the layer's channels 0 to {}",
+                channels - 1
+            )
+        })?;
+    Ok((LayerId::from_index(index), ChannelId(channel)))
+}
+
+/// The network of a finished run.
+pub struct RunModel {
+    pub model: Model,
+    /// As in the run's tables.
+    pub layers: Vec<LayerValue>,
+    pub preprocessing: Preprocessing,
+}
+
+/// Loads the model a run was made with, from `given` or from where it lay then.
+pub fn of_run(run: &Run, given: Option<&Path>) -> Result<RunModel> {
+    let spec = &run.manifest().spec;
+    let path = given
+        .map(Path::to_owned)
+        .or_else(|| summit_site::model_file(run.path()))
+        .context("the run does not say where its model is; give --model")?;
+    if !path.is_file() {
+        bail!("the run's model is gone; give --model: {}", path.display());
+    }
+    if sha256(&path)? != spec.model.sha256 {
+        bail!(
+            "this is not the model of the run (its content differs from {}): {}",
+            spec.model.name,
+            path.display()
+        );
+    }
+    let shape: Option<Vec<usize>> = spec
+        .model
+        .input_shape
+        .iter()
+        .map(|&extent| usize::try_from(extent).ok())
+        .collect();
+    let shape = shape.and_then(|shape| shape.try_into().ok());
+    let model = load(&path, shape, None)?;
+    let names: Vec<String> = run
+        .model_info()
+        .layers
+        .iter()
+        .map(|layer| layer.name.clone())
+        .collect();
+    let layers = layers_from_names(&model.graph, &names)?;
+    let preprocessing = serde_json::from_value(spec.preprocessing.clone())
+        .context("the run's preprocessing is not understood")?;
+    Ok(RunModel {
+        model,
+        layers,
+        preprocessing,
     })
 }
 

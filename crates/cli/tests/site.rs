@@ -396,3 +396,42 @@ fn what_is_no_run_is_refused() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("summit: error: "));
 }
+
+#[test]
+fn feature_visualisations_are_shown_once_they_are_there() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("site-features");
+    let _ = std::fs::remove_dir_all(&folder);
+    for (name, bytes) in files_below(run()) {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let served = Served::start(&folder, &[]);
+    let shown = |path: &str| served.get(path).status;
+    let has = || served.json("/bundle/manifest.json")["pictures"]["features"].clone();
+    assert_eq!(has(), Value::Bool(false));
+    assert_eq!(shown("/bundle/media/feature/1/2.jpg"), 404);
+    assert_eq!(shown("/bundle/features/1.json"), 404);
+    let layers = served.json("/bundle/manifest.json")["layers"].clone();
+    let channel = format!("{}:2", layers[1]["name"].as_str().unwrap());
+    let run = folder.to_str().unwrap();
+    succeed(&["featvis", run, "--steps", "3", "--channel", &channel]);
+
+    // The server was not told.
+    assert_eq!(has(), Value::Bool(true));
+    let picture = served.get("/bundle/media/feature/1/2.jpg");
+    assert_eq!(picture.headers["content-type"], "image/jpeg");
+    assert!(picture.body.starts_with(&[0xff, 0xd8]));
+    assert_eq!(
+        served.json("/bundle/features/1.json")["channel"],
+        serde_json::json!([2])
+    );
+    assert_eq!(shown("/bundle/media/features/1.jpg"), 200);
+    assert_eq!(shown("/bundle/media/feature/1/1.jpg"), 404);
+    assert_eq!(shown("/bundle/media/feature/0/2.jpg"), 404);
+
+    let site = folder.join("exported");
+    succeed(&["export", run, site.to_str().unwrap()]);
+    let exported = std::fs::read(site.join("bundle/media/feature/1/2.jpg")).unwrap();
+    assert!(exported == picture.body);
+}

@@ -4,7 +4,7 @@
 //! runs, at the size the layer's receptive field needs; a network tied to the extents of its file runs
 //! at those. A [`LayerNetwork`] is shared, each worker has a [`LayerSession`].
 
-use crate::Objective;
+use crate::{Objective, Style};
 use std::sync::Arc;
 use summit_images::Preprocessing;
 use summit_nn::exec::{
@@ -55,6 +55,19 @@ pub fn picture_side(layer: &LayerInfo, largest: u32) -> u32 {
     wanted
         .next_multiple_of(SIDE_STEP)
         .min(largest.max(SIDE_STEP))
+}
+
+/// The part of `graph` that computes `layer`, for pictures of `side` pixels, or of the network's own
+/// extents where it allows no others; and the new ids of `keep`.
+pub(crate) fn sub_network(
+    graph: &Graph,
+    layer: ValueId,
+    keep: &[ValueId],
+    side: u32,
+) -> Result<(Graph, Vec<ValueId>), FeatureError> {
+    let (part, kept) = between(graph, graph.input, layer, keep)?;
+    let side = side as usize;
+    Ok((resized(&part, [side, side]).unwrap_or(part), kept))
 }
 
 /// A network from the picture to a layer and back.
@@ -166,9 +179,7 @@ impl LayerNetwork {
         side: u32,
         preprocessing: &Preprocessing,
     ) -> Result<Self, FeatureError> {
-        let (part, _) = between(graph, graph.input, layer, &[])?;
-        let side = side as usize;
-        let mut part = resized(&part, [side, side]).unwrap_or(part);
+        let (mut part, _) = sub_network(graph, layer, &[], side)?;
         let ranges = before_activation(&mut part);
         let mut request = Request::new(part.output, 1);
         request.wrt = vec![part.input];
@@ -240,6 +251,33 @@ impl LayerSession {
     #[must_use]
     pub fn network(&self) -> &Arc<LayerNetwork> {
         &self.network
+    }
+
+    /// The style of a picture at this layer.
+    ///
+    /// # Errors
+    /// The network's values left the range of numbers.
+    pub fn style(&mut self, picture: &[f32]) -> Result<Style, FeatureError> {
+        self.network
+            .preprocessing
+            .apply_unit(picture, &mut self.input);
+        let output = self.network.network.graph().output;
+        let mut map = Vec::new();
+        self.session.run(&self.input, &mut |value, view| {
+            if value == output {
+                map = view.to_vec();
+            }
+        })?;
+        let positions = self.network.positions;
+        for (plane, range) in map
+            .chunks_exact_mut(positions.max(1))
+            .zip(&self.network.ranges)
+        {
+            plane
+                .iter_mut()
+                .for_each(|value| *value = range.apply(*value));
+        }
+        Ok(Style::new(&map, positions))
     }
 
     /// Checks that the objective's channels exist.
@@ -321,5 +359,81 @@ impl Answer {
             means: maps().map(mean).collect(),
             maxima: maps().map(maximum).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{named, network, preprocessing};
+
+    #[test]
+    fn gradients_are_finite_differences() {
+        let graph = network(20);
+        // A layer behind ReLU, one that concatenates ReLUs, a linear one, the logits.
+        for (name, channel) in [
+            ("relu1", 1),
+            ("joined", 2),
+            ("joined", 4),
+            ("linear", 0),
+            ("scores", 1),
+        ] {
+            let layer = named(&graph, name);
+            let network =
+                Arc::new(LayerNetwork::new(&graph, layer, 16, &preprocessing(20)).unwrap());
+            let [height, width] = network.extents();
+            assert_eq!(
+                [height, width],
+                if name == "scores" { [20, 20] } else { [16, 16] }
+            );
+            let mut session = network.session();
+            let picture: Vec<f32> = (0..3 * height * width)
+                .map(|k| 0.5 + 0.4 * (k as f32 * 1.7).sin())
+                .collect();
+            let objective = Objective::channel(ChannelId(channel));
+            let mut upstream = vec![0.0; picture.len()];
+            let mut value = |picture: &[f32], upstream: &mut [f32]| {
+                let answer = session.step(picture, &objective, upstream).unwrap();
+                objective.value(|channel| answer.means[channel.index()])
+            };
+            value(&picture, &mut upstream);
+            let largest = upstream.iter().fold(0.0f32, |a, b| a.max(b.abs()));
+            assert!(largest > 0.0, "{name}");
+            let h = 2e-3;
+            for index in (0..picture.len()).step_by(23) {
+                let mut moved = picture.clone();
+                let mut scratch = vec![0.0; picture.len()];
+                moved[index] += h;
+                let high = value(&moved, &mut scratch);
+                moved[index] -= 2.0 * h;
+                let low = value(&moved, &mut scratch);
+                let expected = (high - low) / (2.0 * h);
+                let error = (upstream[index] - expected).abs();
+                assert!(
+                    error < 0.05 * largest,
+                    "{name} {index}: {error} of {largest}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_picture_is_as_large_as_a_unit_sees_and_no_larger() {
+        let layer = |size| LayerInfo {
+            id: summit_tables::LayerId(0),
+            name: String::new(),
+            channels: 1,
+            height: 1,
+            width: 1,
+            signed: false,
+            receptive_stride: [1.0; 2],
+            receptive_size: size,
+            receptive_start: [0.0; 2],
+            is_cut: true,
+        };
+        assert_eq!(picture_side(&layer([7, 7]), 128), 32);
+        assert_eq!(picture_side(&layer([60, 40]), 128), 96);
+        assert_eq!(picture_side(&layer([171, 171]), 128), 128);
+        assert_eq!(picture_side(&layer([u32::MAX; 2]), 96), 96);
     }
 }

@@ -4,6 +4,7 @@
 //! weight 1 (lucid's `channel`), with -1 (its negative), two with 1 (a joint objective). Its gradient
 //! is the same at all positions and for all pictures.
 
+use crate::diversity::{Style, keep_apart};
 use crate::layer_network::Range;
 use summit_tables::ChannelId;
 
@@ -11,6 +12,8 @@ use summit_tables::ChannelId;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objective {
     terms: Vec<(ChannelId, f32)>,
+    /// Styles the picture should not have.
+    apart: Vec<Style>,
 }
 
 impl Objective {
@@ -19,6 +22,7 @@ impl Objective {
     pub fn channel(channel: ChannelId) -> Self {
         Self {
             terms: vec![(channel, 1.0)],
+            apart: Vec::new(),
         }
     }
 
@@ -27,6 +31,7 @@ impl Objective {
     pub fn negative(channel: ChannelId) -> Self {
         Self {
             terms: vec![(channel, -1.0)],
+            apart: Vec::new(),
         }
     }
 
@@ -35,7 +40,15 @@ impl Objective {
     pub fn joint(one: ChannelId, other: ChannelId) -> Self {
         Self {
             terms: vec![(one, 1.0), (other, 1.0)],
+            apart: Vec::new(),
         }
+    }
+
+    /// The same, but looking unlike earlier pictures.
+    #[must_use]
+    pub fn apart_from(mut self, earlier: &[Style]) -> Self {
+        self.apart = earlier.to_vec();
+        self
     }
 
     /// The largest channel it names.
@@ -64,6 +77,16 @@ impl Objective {
                     *slot += weight / positions as f32;
                 }
             }
+        }
+        if !self.apart.is_empty() {
+            let mean = self.value(|channel| {
+                let start = channel.index() * positions;
+                let map = map.get(start..start + positions).unwrap_or_default();
+                let range = ranges.get(channel.index());
+                let active = |&value| range.map_or(value, |range| range.apply(value));
+                map.iter().map(active).sum::<f32>() / positions as f32
+            });
+            keep_apart(&self.apart, map, ranges, mean, seed);
         }
     }
 

@@ -62,12 +62,13 @@ pub fn render(
     session: &mut LayerSession,
     objective: &Objective,
     options: &RenderOptions,
-    key: u64,
+    key: &[u64],
 ) -> Result<Rendering, FeatureError> {
     session.check(objective)?;
     let extents = session.network().extents();
     let pixels = 3 * extents[0] * extents[1];
-    let mut image = Fourier::new(extents, &mut Random::new(&[options.seed, key]));
+    let stream = |step| Random::new(&[&[options.seed], key, &[step]].concat());
+    let mut image = Fourier::new(extents, &mut stream(0));
     let mut adam = Adam::new(image.parameters_mut().len(), options.learning_rate);
     let mut picture = vec![0.0; pixels];
     let mut changed = vec![0.0; pixels];
@@ -76,7 +77,7 @@ pub fn render(
     let mut history = History::default();
     let mut steps = 0;
     while steps < options.steps && !history.is_flat(options.early_stop) {
-        let mut random = Random::new(&[options.seed, key, u64::from(steps) + 1]);
+        let mut random = stream(u64::from(steps) + 1);
         let change = options.robustness.draw(&mut random, extents);
         image.picture(&mut picture);
         change.apply(extents, &picture, &mut changed);
@@ -158,5 +159,184 @@ impl Adam {
             *v += (1.0 - two) * (g * g - *v);
             *x += rate * *m / (v.sqrt() / second_bias + EPSILON);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LayerNetwork;
+    use crate::testing::{named, network, preprocessing};
+    use std::sync::Arc;
+    use summit_tables::ChannelId;
+
+    const OPTIONS: RenderOptions = RenderOptions {
+        steps: 60,
+        learning_rate: 0.05,
+        seed: 3,
+        robustness: Robustness::STANDARD,
+        early_stop: None,
+    };
+
+    fn session(layer: &str) -> LayerSession {
+        let graph = network(20);
+        let layer = named(&graph, layer);
+        let network = LayerNetwork::new(&graph, layer, 16, &preprocessing(20)).unwrap();
+        Arc::new(network).session()
+    }
+
+    fn made(
+        session: &mut LayerSession,
+        objective: &Objective,
+        options: &RenderOptions,
+    ) -> Rendering {
+        render(session, objective, options, &[11]).unwrap()
+    }
+
+    #[test]
+    fn every_objective_grows() {
+        for layer in ["relu1", "joined", "linear", "scores"] {
+            let mut session = session(layer);
+            for objective in [
+                Objective::channel(ChannelId(1)),
+                Objective::negative(ChannelId(0)),
+                Objective::joint(ChannelId(0), ChannelId(1)),
+            ] {
+                let few = made(
+                    &mut session,
+                    &objective,
+                    &RenderOptions {
+                        steps: 0,
+                        ..OPTIONS
+                    },
+                );
+                let many = made(&mut session, &objective, &OPTIONS);
+                assert!(many.objective >= few.objective, "{layer} {objective:?}");
+                assert!(many.picture.iter().all(|value| (0.0..=1.0).contains(value)));
+            }
+            let channel = Objective::channel(ChannelId(1));
+            let few = made(
+                &mut session,
+                &channel,
+                &RenderOptions {
+                    steps: 0,
+                    ..OPTIONS
+                },
+            );
+            let many = made(&mut session, &channel, &OPTIONS);
+            assert!(many.objective > few.objective + 0.1, "{layer}");
+            assert!(many.maxima[1] >= many.objective);
+        }
+    }
+
+    #[test]
+    fn a_silent_channel_is_woken() {
+        let mut session = session("joined");
+        let options = RenderOptions {
+            steps: 300,
+            ..OPTIONS
+        };
+        let woken = (3..6).filter(|&channel| {
+            let objective = Objective::channel(ChannelId(channel));
+            let silent = made(
+                &mut session,
+                &objective,
+                &RenderOptions {
+                    steps: 0,
+                    ..OPTIONS
+                },
+            );
+            assert_eq!(silent.objective, 0.0);
+            made(&mut session, &objective, &options).objective > 0.0
+        });
+        assert!(woken.count() >= 1);
+    }
+
+    #[test]
+    fn pictures_kept_apart_differ_more() {
+        let mut session = session("joined");
+        let channel = || Objective::channel(ChannelId(1));
+        let first = made(&mut session, &channel(), &OPTIONS);
+        let style = session.style(&first.picture).unwrap();
+        let likeness = |session: &mut LayerSession, objective: &Objective| {
+            let second = render(session, objective, &OPTIONS, &[12]).unwrap();
+            assert!(second.objective > 0.1);
+            session.style(&second.picture).unwrap().likeness(&style)
+        };
+        let free = likeness(&mut session, &channel());
+        let apart = channel().apart_from(std::slice::from_ref(&style));
+        let apart = likeness(&mut session, &apart);
+        assert!(apart < free, "{apart} {free}");
+    }
+
+    #[test]
+    fn depends_on_seed_and_key_alone() {
+        let objective = Objective::channel(ChannelId(2));
+        let mut first = session("joined");
+        let one = made(&mut first, &objective, &OPTIONS);
+        made(&mut first, &Objective::channel(ChannelId(0)), &OPTIONS);
+        assert_eq!(one, made(&mut first, &objective, &OPTIONS));
+        assert_eq!(one, made(&mut session("joined"), &objective, &OPTIONS));
+        let other = render(&mut first, &objective, &OPTIONS, &[12]).unwrap();
+        assert_ne!(one.picture, other.picture);
+        let seeded = RenderOptions { seed: 4, ..OPTIONS };
+        assert_ne!(one.picture, made(&mut first, &objective, &seeded).picture);
+    }
+
+    #[test]
+    fn stops_when_the_objective_is_flat() {
+        let flat = |values: &[f32], growth| {
+            let history = History(values.to_vec());
+            history.is_flat(Some(EarlyStop { window: 2, growth }))
+        };
+        assert!(flat(&[1.0, 1.0, 1.0, 1.0], 0.01));
+        assert!(!flat(&[1.0, 1.0, 1.1, 1.1], 0.01));
+        assert!(flat(&[1.0, 1.0, 1.1, 1.1], 0.2));
+        // Between windows and before two of them nothing is decided.
+        assert!(!flat(&[1.0, 1.0, 1.0, 1.0, 1.0], 0.01));
+        assert!(!flat(&[1.0, 1.0], 0.01));
+        // What falls, or is negative and grows.
+        assert!(flat(&[1.0, 1.0, 0.5, 0.5], 0.01));
+        assert!(!flat(&[-1.0, -1.0, -0.5, -0.5], 0.01));
+        let early_stop = Some(EarlyStop {
+            window: 5,
+            growth: 10.0,
+        });
+        let options = RenderOptions {
+            early_stop,
+            ..OPTIONS
+        };
+        let stopped = made(
+            &mut session("relu1"),
+            &Objective::channel(ChannelId(0)),
+            &options,
+        );
+        assert!(stopped.steps < OPTIONS.steps && stopped.steps.is_multiple_of(5));
+    }
+
+    #[test]
+    fn adam_is_kingma_and_bas() {
+        // By hand: m = 0.1 g, v = 0.001 g^2, both corrected to g and g^2, so the first step is the rate.
+        let mut adam = Adam::new(2, 0.5);
+        let mut x = [1.0, 1.0];
+        adam.step(&mut x, &[4.0, -0.01]);
+        assert!(
+            (x[0] - 1.5).abs() < 1e-5 && (x[1] - 0.5).abs() < 1e-5,
+            "{x:?}"
+        );
+        adam.step(&mut x, &[0.0, -0.01]);
+        // m = 0.36 / 0.19, v = 0.015984 / 0.001999.
+        let expected = 1.5 + 0.5 * (0.36 / 0.19) / (0.015_984f32 / 0.001_999).sqrt();
+        assert!(
+            (x[0] - expected).abs() < 1e-4 && (x[1] - 0.0).abs() < 1e-4,
+            "{x:?}"
+        );
+    }
+
+    #[test]
+    fn a_channel_that_is_none_is_refused() {
+        let objective = Objective::joint(ChannelId(0), ChannelId(6));
+        let error = render(&mut session("joined"), &objective, &OPTIONS, &[]).unwrap_err();
+        assert!(error.to_string().contains("no channel 6"), "{error}");
     }
 }

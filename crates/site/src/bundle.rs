@@ -149,10 +149,11 @@ impl Bundle {
                 }
             }
         }
+        files.extend(self.feature_files());
         files
     }
 
-    fn layer(&self, layer: LayerId) -> Result<&LayerInfo, SiteError> {
+    pub(crate) fn layer(&self, layer: LayerId) -> Result<&LayerInfo, SiteError> {
         let found = self.run.model_info().layers.get(layer.index());
         found.ok_or_else(|| SiteError::Absent {
             what: format!("layer {}", layer.0),
@@ -459,6 +460,9 @@ impl BundleSource for Bundle {
             BundleFile::Overview(layer) => self.overview(layer),
             BundleFile::Top(layer, channel) => self.top(layer, channel),
             BundleFile::Detail(layer, channel) => self.detail(layer, channel),
+            BundleFile::Features(layer) => json(&self.feature_file(layer)?),
+            BundleFile::FeatureOverview(layer) => self.feature_overview(layer),
+            BundleFile::Feature(layer, channel) => self.feature(layer, channel),
         }
     }
 }
@@ -503,7 +507,7 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>, SiteError> {
 }
 
 /// Four digits are what is shown; more would be half of the file.
-fn rounded(value: f32) -> f32 {
+pub(crate) fn rounded(value: f32) -> f32 {
     format!("{value:.3e}").parse().unwrap_or(value)
 }
 

@@ -16,7 +16,7 @@ use summit_nn::layers::ReceptiveField;
 use summit_store::Run;
 use summit_tables::{DatasetExample, ImageId, ImageRecord, LayerInfo};
 
-/// Where a run remembers the folder of its images.
+/// Where a run remembers the folder of its images and the file of its model.
 pub const SOURCE_FILE: &str = "source.json";
 
 /// Quality of all pictures: artefacts stay invisible at the sizes used.
@@ -28,9 +28,19 @@ const EMPTY: u8 = 128;
 /// The folder of a run's images, as the run remembers it; `None` where it does not.
 #[must_use]
 pub fn image_root(run: &Path) -> Option<PathBuf> {
+    source(run, "images")
+}
+
+/// The file of a run's model, as the run remembers it; `None` where it does not.
+#[must_use]
+pub fn model_file(run: &Path) -> Option<PathBuf> {
+    source(run, "model")
+}
+
+fn source(run: &Path, field: &str) -> Option<PathBuf> {
     let text = std::fs::read_to_string(run.join(SOURCE_FILE)).ok()?;
     let value: serde_json::Value = serde_json::from_str(&text).ok()?;
-    Some(PathBuf::from(value.get("images")?.as_str()?))
+    Some(PathBuf::from(value.get(field)?.as_str()?))
 }
 
 /// A source of crops: the run's images as they are on disk.
@@ -85,6 +95,53 @@ impl Crops {
     ) -> Result<DecodedImage, SiteError> {
         let rect = self.square(layer, example);
         self.cut(&self.decode(example.image)?, rect, side)
+    }
+
+    /// The part of the network's input around the unit of a dataset example, `[3, height, width]`,
+    /// red, green, blue from 0 to 1.
+    ///
+    /// # Errors
+    /// The image cannot be read, or the input is smaller than `extents`.
+    pub fn window(
+        &self,
+        layer: &LayerInfo,
+        example: &DatasetExample,
+        extents: [usize; 2],
+    ) -> Result<Vec<f32>, SiteError> {
+        let picture = |reason: String| SiteError::Picture { reason };
+        let pixels = self
+            .preprocessing
+            .input_pixels(&self.decode(example.image)?)
+            .map_err(|error| picture(error.to_string()))?;
+        let (rows, columns) = (pixels.height() as usize, pixels.width() as usize);
+        let [height, width] = extents;
+        if height > rows || width > columns {
+            return Err(picture(format!(
+                "the input of {columns}x{rows} pixels has no part of {width}x{height}"
+            )));
+        }
+        let unit = [example.row, example.column];
+        let field = ReceptiveField::of_layer(layer);
+        let first = |axis: usize, extent: usize, input: usize| {
+            let middle = field.start[axis]
+                + field.stride[axis] * f64::from(unit[axis])
+                + (f64::from(field.size[axis]) - extent as f64) / 2.0;
+            middle.clamp(0.0, (input - extent) as f64) as usize
+        };
+        let (top, left) = (first(0, height, rows), first(1, width, columns));
+        let mut window = Vec::with_capacity(3 * height * width);
+        for colour in 0..3 {
+            for row in pixels
+                .data()
+                .chunks_exact(3 * columns)
+                .skip(top)
+                .take(height)
+            {
+                let pixels = row.iter().skip(3 * left + colour).step_by(3).take(width);
+                window.extend(pixels.map(|&level| f32::from(level) / 255.0));
+            }
+        }
+        Ok(window)
     }
 
     /// Tiles of several examples side by side, `columns` in a row; images that cannot be read leave
@@ -236,7 +293,7 @@ pub fn encode(image: &DecodedImage) -> Result<Vec<u8>, SiteError> {
 }
 
 /// Square tiles on one picture `[rows x side, columns x side, 3]`, u8.
-struct Sheet {
+pub(crate) struct Sheet {
     side: usize,
     columns: usize,
     width: usize,
@@ -245,7 +302,7 @@ struct Sheet {
 }
 
 impl Sheet {
-    fn new(tiles: usize, columns: u32, side: u32) -> Self {
+    pub(crate) fn new(tiles: usize, columns: u32, side: u32) -> Self {
         let columns = columns.max(1) as usize;
         let side = side as usize;
         let width = columns.min(tiles.max(1)) * side;
@@ -259,7 +316,7 @@ impl Sheet {
         }
     }
 
-    fn draw(&mut self, place: usize, tile: &DecodedImage) {
+    pub(crate) fn draw(&mut self, place: usize, tile: &DecodedImage) {
         let (row, column) = (place / self.columns, place % self.columns);
         let tile_width = tile.width() as usize * 3;
         let lines = tile.data().chunks_exact(tile_width.max(1)).take(self.side);
@@ -273,7 +330,7 @@ impl Sheet {
         }
     }
 
-    fn encode(self) -> Result<Vec<u8>, SiteError> {
+    pub(crate) fn encode(self) -> Result<Vec<u8>, SiteError> {
         let image = DecodedImage::from_rgb(self.width as u32, self.height as u32, self.pixels)
             .ok_or_else(|| SiteError::Picture {
                 reason: "the sheet is too large".to_owned(),

@@ -5,7 +5,7 @@ use crate::bundle::{Bundle, PICTURES};
 use crate::graphs::{class_name, class_of, top_rule};
 use crate::schema::{
     BUNDLE_SCHEMA_VERSION, ClassTable, ConfusionTable, ImageFacts, LayerFacts, ModelFacts,
-    PROBABILITY_BINS, SiteManifest, SkippedFacts,
+    PROBABILITY_BINS, PictureFacts, SiteManifest, SkippedFacts,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -64,7 +64,10 @@ pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
         measure: bundle.graphs.is_some().then_some(Measure::ConvMax),
         top_rule: top_rule(&bundle.run),
         layers: layers.collect(),
-        pictures: bundle.crops.is_ok().then_some(PICTURES),
+        pictures: bundle.crops.is_ok().then(|| PictureFacts {
+            features: bundle.has_features(),
+            ..PICTURES
+        }),
         skipped: skipped.collect::<Result<_, _>>()?,
     })
 }

@@ -10,6 +10,7 @@ use crate::durable::{self, FileEntry, HashingFile, TEMPORARY_PREFIX, check_file}
 use crate::error::{IoContext, StoreError};
 use crate::manifest::{MANIFEST_NAME, Manifest};
 use crate::names::encode_name;
+use crate::reader::Run;
 use crate::spec::difference;
 use crate::writer::lock;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ const FEATURE_SCHEMA_VERSION: u32 = 1;
 
 /// Largest manifest accepted; a layer of 10,000 channels stays below 8 MiB.
 const LARGEST_BYTES: u64 = 64 << 20;
+
+/// Below this naturalness a picture is not processed like natural images.
+const NATURAL: f32 = 0.3;
 
 /// Pictures of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +81,12 @@ impl FeatureRecord {
         Some(self.activation / natural)
     }
 
+    /// The picture is not processed like natural images.
+    #[must_use]
+    pub fn is_unnatural(&self) -> bool {
+        self.naturalness.is_some_and(|found| found < NATURAL)
+    }
+
     fn check(&self) -> Result<(), &'static str> {
         let numbers = [Some(self.objective), Some(self.activation)];
         let further = [self.natural_activation, self.naturalness];
@@ -117,11 +127,15 @@ pub struct Features {
 }
 
 impl Features {
-    /// The pictures of a layer of the run at `run`; `None` where none were made.
+    /// The pictures of a layer of a run; `None` where none were made.
     ///
     /// # Errors
     /// The manifest is damaged, newer than this program, or of another network.
-    pub fn open(run: &Path, layer: &LayerInfo) -> Result<Option<Self>, StoreError> {
+    pub fn open(run: &Run, layer: &LayerInfo) -> Result<Option<Self>, StoreError> {
+        Self::of_layer(run.path(), &run.manifest().spec.model.sha256, layer)
+    }
+
+    fn of_layer(run: &Path, model: &str, layer: &LayerInfo) -> Result<Option<Self>, StoreError> {
         let folder = folder(run, layer);
         let path = folder.join(MANIFEST_NAME);
         if matches!(path.try_exists(), Ok(false)) {
@@ -131,7 +145,6 @@ impl Features {
         let manifest: FeatureManifest = serde_json::from_str(&text)
             .map_err(|error| StoreError::manifest(&path, error.to_string()))?;
         check(&manifest, layer).map_err(|reason| StoreError::manifest(&path, reason))?;
-        let model = Manifest::load(run)?.spec.model.sha256;
         if manifest.model_sha256 != model {
             return Err(StoreError::manifest(&path, "it is of another network"));
         }
@@ -144,6 +157,18 @@ impl Features {
         channels.map(|(&channel, entry)| (ChannelId(channel), &entry.record))
     }
 
+    /// The picture was made.
+    #[must_use]
+    pub fn has(&self, channel: ChannelId, picture: FeaturePicture) -> bool {
+        self.entry(channel, picture).is_some()
+    }
+
+    fn entry(&self, channel: ChannelId, picture: FeaturePicture) -> Option<&FileEntry> {
+        let name = picture.file(channel);
+        let entry = self.manifest.channels.get(&channel.0)?;
+        entry.files.iter().find(|file| file.path == name)
+    }
+
     /// The bytes (JPEG) of a picture; `None` where it was not made.
     ///
     /// # Errors
@@ -153,11 +178,10 @@ impl Features {
         channel: ChannelId,
         picture: FeaturePicture,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let name = picture.file(channel);
-        let entry = self.manifest.channels.get(&channel.0);
-        let file = entry.and_then(|entry| entry.files.iter().find(|file| file.path == name));
-        let Some(file) = file else { return Ok(None) };
-        let path = self.folder.join(&name);
+        let Some(file) = self.entry(channel, picture) else {
+            return Ok(None);
+        };
+        let path = self.folder.join(picture.file(channel));
         check_file(&path, file, true).map_err(|reason| StoreError::Picture {
             reason,
             path: path.clone(),
@@ -229,7 +253,7 @@ impl FeatureWriter {
             }
         }
         durable::remove_leftovers(&folder)?;
-        let Some(features) = Features::open(&self.run, layer)? else {
+        let Some(features) = Features::of_layer(&self.run, &self.model_sha256, layer)? else {
             return Ok(Features {
                 folder,
                 manifest: FeatureManifest {

@@ -1,7 +1,9 @@
 //! One module per command.
 
 pub mod check;
+pub mod explain_image;
 pub mod export;
+pub mod featvis;
 pub mod graph;
 pub mod inspect;
 pub mod merge;

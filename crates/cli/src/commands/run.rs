@@ -15,7 +15,7 @@ use summit_store::{
     ImageList, ImageRange, ModelEntry, PassedOver, RunSpec, RunWriter, ShardData, StoreError,
 };
 use summit_summarize::{Inputs, Pass, PassOptions, Progress, ShardTables, run_shards};
-use summit_tables::{ChannelId, LayerId, TopRule};
+use summit_tables::TopRule;
 
 /// Below this top-1 on the sample, other preprocessings are tried.
 const SUSPICIOUS_ACCURACY: f64 = 0.6;
@@ -49,7 +49,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 
     let spec = spec(args, &loaded, &pass, &preprocessing, &images)?;
     let mut writer = RunWriter::create_or_resume(&args.out, spec)?;
-    write_source(&args.out, &args.images.images)?;
+    write_source(&args.out, &args.images.images, &args.model.model)?;
     if writer.is_complete() {
         message::note(&format!(
             "nothing to do: the run is complete: {}",
@@ -143,10 +143,11 @@ fn use_ort(_: &mut Pass, _: &Model, _: &RunArgs) -> Result<()> {
 
 fn pass_options(args: &RunArgs, layers: &[LayerValue]) -> Result<PassOptions> {
     let rule = args.top_k.map_or(TopRule::Mass(args.mass), TopRule::TopK);
+    let infos: Vec<_> = layers.iter().map(|layer| layer.info.clone()).collect();
     let mut excluded = args
         .exclude
         .iter()
-        .map(|text| excluded_channel(text, layers).with_context(|| format!("--exclude {text}")))
+        .map(|text| model::find_channel(text, &infos).with_context(|| format!("--exclude {text}")))
         .collect::<Result<Vec<_>>>()?;
     excluded.sort_unstable();
     excluded.dedup();
@@ -156,30 +157,6 @@ fn pass_options(args: &RunArgs, layers: &[LayerValue]) -> Result<PassOptions> {
         excluded,
         ..PassOptions::default()
     })
-}
-
-/// From `LAYER:CHANNEL`.
-fn excluded_channel(text: &str, layers: &[LayerValue]) -> Result<(LayerId, ChannelId)> {
-    let (name, channel) = text
-        .rsplit_once(':')
-        .context("LAYER:CHANNEL is needed, for example mixed4a:55")?;
-    let (index, layer) = layers
-        .iter()
-        .enumerate()
-        .find(|(_, layer)| layer.info.name == name)
-        .with_context(|| format!("there is no layer \"{name}\"; `summit inspect` lists them"))?;
-    let channels = layer.info.channels;
-    let channel = channel
-        .parse()
-        .ok()
-        .filter(|&channel| channel < channels)
-        .with_context(|| {
-            format!(
-                "\"{channel}\" is none of the layer's channels 0 to {}",
-                channels - 1
-            )
-        })?;
-    Ok((LayerId::from_index(index), ChannelId(channel)))
 }
 
 fn spec(
@@ -239,10 +216,12 @@ fn spec(
     })
 }
 
-/// Remembers where the images lie, for the pictures of later commands. Not part of the results.
-fn write_source(out: &Path, images: &Path) -> Result<()> {
-    let root = std::fs::canonicalize(images).unwrap_or_else(|_| images.to_owned());
-    let text = serde_json::to_string_pretty(&serde_json::json!({ "images": root }))?;
+/// Remembers where images and model lie, for later commands. Not part of the results.
+fn write_source(out: &Path, images: &Path, model: &Path) -> Result<()> {
+    let [images, model] =
+        [images, model].map(|path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()));
+    let source = serde_json::json!({ "images": images, "model": model });
+    let text = serde_json::to_string_pretty(&source)?;
     let path = out.join(summit_site::SOURCE_FILE);
     std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }

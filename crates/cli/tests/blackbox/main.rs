@@ -15,6 +15,7 @@ mod arguments;
 mod case;
 mod command;
 mod disk;
+mod features;
 mod identical;
 mod images;
 mod memory;

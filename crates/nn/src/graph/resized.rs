@@ -112,3 +112,81 @@ fn pooled(
     }
     Ok(shape)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::ir::{Conv, Tensor, Unary, ValueId};
+    use crate::reference;
+    use crate::testing::Builder;
+
+    /// Strided convolutions, pooling with a partial window, a shuffle of channels, a split and a
+    /// concatenation, for an input of this side.
+    fn network(side: usize) -> Graph {
+        let mut builder = Builder::new([1, 3, side, side], 5);
+        let conv = |stride: usize, pad: usize| Conv {
+            strides: [stride; 2],
+            pads: [pad; 4],
+            dilations: [1; 2],
+            groups: 1,
+        };
+        let first = builder.conv(ValueId(0), 8, [5, 5], conv(2, 2));
+        let relu = builder.node(Op::Unary(Unary::Relu), &[first], &[])[0];
+        let [.., h, w] = builder.shape(relu);
+        let half = |extent: usize| (extent - 3).div_ceil(2) + 1;
+        let pool = Pool {
+            kernel: [3; 2],
+            strides: [2; 2],
+            pads: [0; 4],
+            dilations: [1; 2],
+            count_include_pad: false,
+        };
+        let wanted = vec![1, 8, half(h), half(w)];
+        let pooled = builder.node(Op::MaxPool(pool), &[relu], std::slice::from_ref(&wanted))[0];
+        let [h, w] = [wanted[2], wanted[3]];
+        let grouped = builder.node(Op::Reshape, &[pooled], &[vec![1, 2, 4, h, w]])[0];
+        let perm = vec![0, 2, 1, 3, 4];
+        let turned = builder.node(Op::Transpose { perm }, &[grouped], &[])[0];
+        let shuffled = builder.node(Op::Reshape, &[turned], &[vec![1, 8, h, w]])[0];
+        let parts = vec![vec![1, 3, h, w], vec![1, 5, h, w]];
+        let parts = builder.node(Op::Split { axis: 1 }, &[shuffled], &parts);
+        let second = builder.conv(parts[0], 4, [3, 3], conv(1, 1));
+        let joined = builder.node(Op::Concat { axis: 1 }, &[second, parts[1]], &[])[0];
+        builder.finish(joined)
+    }
+
+    #[test]
+    fn computes_what_the_network_of_that_size_computes() {
+        let small = network(40);
+        for side in [24, 40, 61] {
+            let wanted = network(side);
+            let found = resized(&small, [side, side]).unwrap();
+            for (a, b) in found.values.iter().zip(&wanted.values) {
+                assert_eq!(a.shape, b.shape, "{} at {side}", a.name);
+            }
+            let input = Tensor {
+                shape: vec![1, 3, side, side],
+                data: (0..3 * side * side)
+                    .map(|k| (k as f32 * 0.37).sin())
+                    .collect(),
+            };
+            let run = |graph: &Graph| {
+                let values = reference::run(graph, &input).unwrap();
+                values[graph.output.index()].clone().unwrap().data
+            };
+            assert_eq!(run(&found), run(&wanted));
+        }
+    }
+
+    #[test]
+    fn what_is_tied_to_its_extents_is_refused_by_name() {
+        let mut builder = Builder::new([1, 3, 8, 8], 1);
+        let flat = builder.node(Op::Reshape, &[ValueId(0)], &[vec![1, 3 * 64]])[0];
+        builder.graph.output = flat;
+        let error = resized(&builder.graph, [16, 16]).unwrap_err().to_string();
+        assert!(error.contains("n0"), "{error}");
+        assert!(resized(&builder.graph, [8, 8]).is_ok());
+        // Too small for a window.
+        assert!(resized(&network(40), [4, 4]).is_err());
+    }
+}

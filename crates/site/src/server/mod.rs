@@ -181,7 +181,9 @@ async fn made(site: &Arc<Site>, file: BundleFile) -> Result<Arc<Entry>, SiteErro
             });
         }
     };
-    site.cache.put(file, &entry);
+    if !file.may_grow() {
+        site.cache.put(file, &entry);
+    }
     Ok(entry)
 }
 
