@@ -135,6 +135,28 @@ mod tests {
     }
 
     #[test]
+    fn a_step_along_the_seed_makes_the_picture_less_alike() {
+        let positions = 6;
+        let mut random = Random::new(&[5]);
+        let mut noise = || {
+            (0..3 * positions)
+                .map(|_| random.normal() as f32)
+                .collect::<Vec<f32>>()
+        };
+        let (earlier, map) = ([Style::new(&noise(), positions)], noise());
+        let ranges = [Range::ALL; 3];
+        let mut seed = vec![0.0; map.len()];
+        keep_apart(&earlier, &map, &ranges, 2.0, &mut seed);
+        let moved: Vec<f32> = map
+            .iter()
+            .zip(&seed)
+            .map(|(x, step)| x + 0.1 * step)
+            .collect();
+        let likeness = |map: &[f32]| Style::new(map, positions).likeness(&earlier[0]);
+        assert!(likeness(&moved) < likeness(&map) - 1e-4);
+    }
+
+    #[test]
     fn like_is_1_and_nothing_is_like_nothing() {
         let style = Style::new(&[1.0, 2.0, 0.0, 3.0], 2);
         assert!((style.likeness(&style) - 1.0).abs() < 1e-6);

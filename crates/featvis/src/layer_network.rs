@@ -53,8 +53,9 @@ pub fn picture_side(layer: &LayerInfo, largest: u32) -> u32 {
     let [height, width] = layer.receptive_size;
     let wanted = height.max(width).saturating_add(MARGIN);
     wanted
-        .next_multiple_of(SIDE_STEP)
-        .min(largest.max(SIDE_STEP))
+        .checked_next_multiple_of(SIDE_STEP)
+        .unwrap_or(largest)
+        .min(largest)
 }
 
 /// The part of `graph` that computes `layer`, for pictures of `side` pixels, or of the network's own
@@ -91,7 +92,7 @@ pub(crate) struct Range {
 }
 
 impl Range {
-    const ALL: Self = Self {
+    pub(crate) const ALL: Self = Self {
         low: f32::NEG_INFINITY,
         high: f32::INFINITY,
     };
@@ -240,9 +241,9 @@ pub struct LayerSession {
 /// A layer's answer to a picture.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Answer {
-    /// `[C]`, over positions.
-    pub(crate) means: Vec<f32>,
-    /// `[C]`, over positions.
+    /// The objective's value.
+    pub(crate) objective: f32,
+    /// `[C]`: the largest activation, over positions.
     pub(crate) maxima: Vec<f32>,
 }
 
@@ -310,7 +311,11 @@ impl LayerSession {
         };
         self.session.run_with(&self.input, &mut watcher)?;
         let network = &self.network;
-        let answer = Answer::new(&watcher.map, &network.ranges, network.positions);
+        let (ranges, positions) = (&network.ranges, network.positions);
+        let answer = Answer {
+            objective: objective.value(&watcher.map, ranges, positions),
+            maxima: maxima(&watcher.map, ranges, positions),
+        };
         self.network
             .preprocessing
             .apply_unit_adjoint(&self.gradient, upstream);
@@ -345,21 +350,13 @@ impl Hooks for Watcher<'_> {
     }
 }
 
-impl Answer {
-    fn new(map: &[f32], ranges: &[Range], positions: usize) -> Self {
-        let maps = || map.chunks_exact(positions.max(1)).zip(ranges);
-        let mean = |(map, range): (&[f32], &Range)| {
-            let sum: f32 = map.iter().map(|&value| range.apply(value)).sum();
-            sum / positions as f32
-        };
-        let maximum = |(map, range): (&[f32], &Range)| {
-            range.apply(map.iter().copied().fold(f32::NEG_INFINITY, f32::max))
-        };
-        Self {
-            means: maps().map(mean).collect(),
-            maxima: maps().map(maximum).collect(),
-        }
-    }
+/// `[C]`: the largest activation of each channel.
+fn maxima(map: &[f32], ranges: &[Range], positions: usize) -> Vec<f32> {
+    let planes = map.chunks_exact(positions.max(1)).zip(ranges);
+    let largest = |(plane, range): (&[f32], &Range)| {
+        range.apply(plane.iter().copied().fold(f32::NEG_INFINITY, f32::max))
+    };
+    planes.map(largest).collect()
 }
 
 #[cfg(test)]
@@ -374,7 +371,7 @@ mod tests {
         for (name, channel) in [
             ("relu1", 1),
             ("joined", 2),
-            ("joined", 4),
+            ("joined", 0),
             ("linear", 0),
             ("scores", 1),
         ] {
@@ -393,8 +390,10 @@ mod tests {
             let objective = Objective::channel(ChannelId(channel));
             let mut upstream = vec![0.0; picture.len()];
             let mut value = |picture: &[f32], upstream: &mut [f32]| {
-                let answer = session.step(picture, &objective, upstream).unwrap();
-                objective.value(|channel| answer.means[channel.index()])
+                session
+                    .step(picture, &objective, upstream)
+                    .unwrap()
+                    .objective
             };
             value(&picture, &mut upstream);
             let largest = upstream.iter().fold(0.0f32, |a, b| a.max(b.abs()));

@@ -57,42 +57,50 @@ impl Objective {
         self.terms.iter().map(|(channel, _)| *channel).max()
     }
 
-    /// Adds its gradient with respect to a layer before its activation function, `[C, positions]`,
-    /// to `seed`. Where the function shuts a channel off at all positions at once its gradient is taken
-    /// as if it did not: else a channel that is silent at first could never be woken (lucid redirects
-    /// the gradients of ReLU for the same reason).
+    /// Its value for a layer before its activation function, `[C, positions]`. What a channel is to do
+    /// counts after the function, what it is not to do before: below a shut ReLU all pictures are alike.
+    pub(crate) fn value(&self, map: &[f32], ranges: &[Range], positions: usize) -> f32 {
+        let mean = |&(channel, weight): &(ChannelId, f32)| {
+            let (plane, range) = term(channel, map, ranges, positions)?;
+            let value = |&x: &f32| if weight > 0.0 { range.apply(x) } else { x };
+            Some(weight * plane.iter().map(value).sum::<f32>() / positions as f32)
+        };
+        self.terms.iter().filter_map(mean).sum()
+    }
+
+    /// Adds the gradient of the value to `seed`, `[C, positions]`. Where the activation function shuts
+    /// a channel off at all positions at once its gradient is taken as if it did not: else a channel
+    /// that is silent at first could never be woken (lucid redirects the gradients of ReLU for the same
+    /// reason).
     pub(crate) fn seed(&self, map: &[f32], ranges: &[Range], positions: usize, seed: &mut [f32]) {
         for &(channel, weight) in &self.terms {
             let places = channel.index() * positions..(channel.index() + 1) * positions;
-            let (Some(map), Some(seed), Some(range)) = (
-                map.get(places.clone()),
-                seed.get_mut(places),
-                ranges.get(channel.index()),
-            ) else {
+            let Some((plane, range)) = term(channel, map, ranges, positions) else {
                 continue;
             };
-            let silent = !map.iter().any(|&value| range.is_open(value));
-            for (slot, &value) in seed.iter_mut().zip(map) {
-                if silent || weight < 0.0 || range.is_open(value) {
+            let anywhere = weight < 0.0 || !plane.iter().any(|&value| range.is_open(value));
+            let seed = seed.get_mut(places).unwrap_or_default();
+            for (slot, &value) in seed.iter_mut().zip(plane) {
+                if anywhere || range.is_open(value) {
                     *slot += weight / positions as f32;
                 }
             }
         }
         if !self.apart.is_empty() {
-            let mean = self.value(|channel| {
-                let start = channel.index() * positions;
-                let map = map.get(start..start + positions).unwrap_or_default();
-                let range = ranges.get(channel.index());
-                let active = |&value| range.map_or(value, |range| range.apply(value));
-                map.iter().map(active).sum::<f32>() / positions as f32
-            });
-            keep_apart(&self.apart, map, ranges, mean, seed);
+            let value = self.value(map, ranges, positions);
+            keep_apart(&self.apart, map, ranges, value, seed);
         }
     }
+}
 
-    /// Its value for a layer, given the mean of each channel.
-    pub(crate) fn value(&self, mean: impl Fn(ChannelId) -> f32) -> f32 {
-        let terms = self.terms.iter();
-        terms.map(|&(channel, weight)| weight * mean(channel)).sum()
-    }
+/// The map of a channel and what its activation function lets pass.
+fn term<'a>(
+    channel: ChannelId,
+    map: &'a [f32],
+    ranges: &[Range],
+    positions: usize,
+) -> Option<(&'a [f32], Range)> {
+    let start = channel.index() * positions;
+    let plane = map.get(start..start + positions)?;
+    Some((plane, *ranges.get(channel.index())?))
 }

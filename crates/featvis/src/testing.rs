@@ -94,7 +94,7 @@ pub(crate) fn network(side: usize) -> Graph {
     let conv1 = builder.conv("conv1", ValueId(0), [3, 4], 1, 0.2);
     let relu1 = builder.node("relu1", relu(), &[conv1], &[]);
     let left = builder.conv("left", relu1, [4, 3], 2, 0.2);
-    let right = builder.conv("right", relu1, [4, 3], 2, -9.0);
+    let right = builder.conv("right", relu1, [4, 3], 2, -3.0);
     let left = builder.node("left relu", relu(), &[left], &[]);
     let right = builder.node("right relu", relu(), &[right], &[]);
     let joined = builder.node("joined", Op::Concat { axis: 1 }, &[left, right], &[]);

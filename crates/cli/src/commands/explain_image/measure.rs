@@ -117,10 +117,9 @@ pub fn measure(
         class,
         name: class_name(names, class),
     };
-    let targets = [named(explained), named(prediction.runner_up)];
+    let class = named(explained);
     let infos: Vec<LayerInfo> = layers.iter().map(|layer| layer.info.clone()).collect();
-    let graph = graph(run, &infos, &mut session, &image, &targets, threshold)?;
-    let [class, runner_up] = targets;
+    let graph = graph(run, &infos, &mut session, &image, &class, threshold)?;
     let classes = prediction
         .top_classes
         .iter()
@@ -137,7 +136,7 @@ pub fn measure(
                 })
                 .collect(),
             class,
-            runner_up,
+            runner_up: named(prediction.runner_up),
             margin: prediction.margin,
             channels: channels(&graph, &infos, &image),
             graph,
@@ -166,7 +165,7 @@ fn graph(
     layers: &[LayerInfo],
     session: &mut FlowSession,
     image: &ImageFlow,
-    targets: &[NamedClass; 2],
+    target: &NamedClass,
     threshold: f64,
 ) -> Result<AttributionGraph> {
     let scores: Vec<Vec<f64>> = image
@@ -180,13 +179,10 @@ fn graph(
         .collect();
     let mut edges = Vec::new();
     for (lower, activation) in image.activations.iter().enumerate() {
-        // Above the last layer the classes stand in for channels.
+        // Above the last layer the class stands in for channels.
         let (gradient, upper) = match image.gradients.get(lower + 1).zip(kept.get(lower + 1)) {
             Some((gradient, kept)) => (gradient, kept.clone()),
-            None => {
-                let classes = targets.iter().map(|target| ChannelId(target.class.0));
-                (&image.seed, classes.collect())
-            }
+            None => (&image.seed, vec![ChannelId(target.class.0)]),
         };
         let indices: Vec<usize> = upper.iter().map(|channel| channel.index()).collect();
         let found = session.edges(lower, activation, gradient, &indices)?;
@@ -206,10 +202,10 @@ fn graph(
         .map(|(layer, map)| top_channels(run, layer, map))
         .collect();
     let rows: Vec<&[u32]> = counts.iter().map(Vec::as_slice).collect();
-    let targets = targets.clone().map(|target| TargetClass {
+    let targets = [TargetClass {
         class: target.class,
-        name: target.name,
-    });
+        name: target.name.clone(),
+    }];
     let tables = GroupTables {
         layers,
         name: "this image",

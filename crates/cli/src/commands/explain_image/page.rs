@@ -16,7 +16,7 @@ const SHOWN: usize = 6;
 const JPEG_QUALITY: u8 = 80;
 
 /// Brightness of what does not activate a channel.
-const DIM: f32 = 0.3;
+const DIM: f32 = 0.4;
 
 pub fn text(explanation: &Explanation) -> String {
     let mut text = format!("{}\n", explanation.image);
@@ -236,7 +236,8 @@ fn heat_map(measured: &Measured, channel: &ImageChannel) -> Result<String> {
         let (top, bottom, dy) = place(index / width, height, rows);
         let (left, right, dx) = place(index % width, width, columns);
         let across = |row| value(row, left) * (1.0 - dx) + value(row, right) * dx;
-        let light = across(top) * (1.0 - dy) + across(bottom) * dy;
+        // The root shows weak activations too.
+        let light = (across(top) * (1.0 - dy) + across(bottom) * dy).sqrt();
         let grey = pixel.iter().map(|&level| f32::from(level)).sum::<f32>() / 3.0;
         for &level in pixel {
             drawn.push((f32::from(level) * light + DIM * grey * (1.0 - light)) as u8);
