@@ -13,7 +13,9 @@ use summit_images::{
     DecodeLimits, ImageFolder, ImageSource, InputShape, ScanOptions, from_metadata,
 };
 use summit_nn::backend::{Backend, Device, OrtBackend, OrtModel, Runner};
-use summit_nn::exec::{CompileOptions, Network};
+use summit_nn::exec::{CompileOptions, Hooks, Network, RunError, Session};
+use summit_nn::grad::{Request, derive};
+use summit_nn::graph::ValueId;
 use summit_nn::layers::{find_blocks, find_layers};
 use summit_nn::onnx::{LoadOptions, Model, load};
 use summit_summarize::{Inputs, Pass, PassOptions, Progress, run_shards};
@@ -21,12 +23,16 @@ use summit_summarize::{Inputs, Pass, PassOptions, Progress, run_shards};
 /// What is measured: runs for about the given time and returns images per second.
 type Contender = Box<dyn FnMut(Duration) -> Result<f64>>;
 
+/// Loads a contender.
+type Make<'a> = Box<dyn Fn() -> Result<Contender> + 'a>;
+
 struct Arguments {
     model: PathBuf,
     images: Option<PathBuf>,
     threads: usize,
     rounds: usize,
     seconds: f64,
+    gradient: bool,
 }
 
 fn arguments() -> Result<Arguments> {
@@ -36,9 +42,14 @@ fn arguments() -> Result<Arguments> {
         threads: 2,
         rounds: 5,
         seconds: 2.0,
+        gradient: false,
     };
     let mut rest = std::env::args().skip(1);
     while let Some(flag) = rest.next() {
+        if flag == "--gradient" {
+            parsed.gradient = true;
+            continue;
+        }
         let value = rest
             .next()
             .with_context(|| format!("{flag} needs a value"))?;
@@ -58,26 +69,35 @@ fn main() -> Result<()> {
     let arguments = arguments()?;
     let model = load(&arguments.model, &LoadOptions::default())?;
     let threads = arguments.threads;
-    let mut contenders: Vec<(String, Contender)> = Vec::new();
+    let mut contenders: Vec<(String, Make<'_>)> = Vec::new();
     for (name, runners, own) in [
         ("one thread a session", threads, 1),
         ("all threads in one session", 1, threads),
     ] {
-        let backend = onnx_runtime(&arguments.model, &model, own)?;
+        let (path, model) = (&arguments.model, &model);
         contenders.push((
             format!("ONNX Runtime, plain network, {name}"),
-            plain(Arc::new(backend), &model, runners)?,
+            Box::new(move || {
+                let backend = onnx_runtime(path, model, own)?;
+                plain(Arc::new(backend), model, runners)
+            }),
         ));
     }
-    let network = Network::compile(&model.graph, &CompileOptions::default())?;
-    contenders.push((
-        "Summit, plain network".to_owned(),
-        plain(Arc::new(network.clone()), &model, threads)?,
-    ));
-    if threads > 1 {
+    for (name, workers) in [("", threads), (", one worker", 1)] {
+        let model = &model;
         contenders.push((
-            "Summit, plain network, one worker".to_owned(),
-            plain(Arc::new(network), &model, 1)?,
+            format!("Summit, plain network{name}"),
+            Box::new(move || {
+                let network = Network::compile(&model.graph, &CompileOptions::default())?;
+                plain(Arc::new(network), model, workers)
+            }),
+        ));
+    }
+    if arguments.gradient {
+        let model = &model;
+        contenders.push((
+            "Summit, network and gradient of a class by the image".to_owned(),
+            Box::new(move || gradient(model, threads)),
         ));
     }
     if let Some(images) = &arguments.images {
@@ -86,15 +106,18 @@ fn main() -> Result<()> {
             ("Summit, main job", true, threads),
             ("Summit, main job, one worker", true, 1),
         ] {
+            let model = &model;
             contenders.push((
                 name.to_owned(),
-                main_job(&model, images, influence, workers)?,
+                Box::new(move || main_job(model, images, influence, workers)),
             ));
         }
     }
     let mut rates = vec![Vec::new(); contenders.len()];
     for _ in 0..arguments.rounds {
-        for ((_, contender), rates) in contenders.iter_mut().zip(&mut rates) {
+        for ((_, make), rates) in contenders.iter().zip(&mut rates) {
+            // Alone in memory: threads and caches of another would slow it down.
+            let mut contender = make()?;
             rates.push(contender(Duration::from_secs_f64(arguments.seconds))?);
         }
     }
@@ -120,9 +143,7 @@ fn main() -> Result<()> {
         println!("{median:8.1} {:6.2} x  {name}", median / peer);
     }
     if let Some(peak) = peak_memory_mib() {
-        println!(
-            "{peak:8.0} MiB peak memory of this process, ONNX Runtime and all contenders together"
-        );
+        println!("{peak:8.0} MiB peak memory of this process, the largest contender's");
     }
     Ok(())
 }
@@ -140,31 +161,72 @@ fn onnx_runtime(path: &Path, model: &Model, threads: usize) -> Result<OrtBackend
 
 /// The network alone, `threads` runners side by side.
 fn plain(backend: Arc<dyn Backend>, model: &Model, threads: usize) -> Result<Contender> {
-    let shape = &model.graph.values[model.graph.input.index()].shape;
-    let input: Vec<f32> = (0..shape.iter().product::<usize>())
-        .map(|k| ((k * 7919) % 511) as f32 / 256.0 - 1.0)
-        .collect();
-    let mut runners: Vec<Box<dyn Runner>> = (0..threads)
+    let input = input_of(model);
+    let runners: Vec<Box<dyn Runner>> = (0..threads)
         .map(|_| backend.runner())
         .collect::<Result<_, _>>()?;
-    for runner in &mut runners {
-        runner.run(&input, &mut |_, _| {})?;
+    repeat(runners, move |runner| {
+        runner.run(&input, &mut |_, _| {}).map(drop)
+    })
+}
+
+/// The network and the gradient of one class's logit by the image, `threads` sessions side by side.
+fn gradient(model: &Model, threads: usize) -> Result<Contender> {
+    let mut request = Request::new(model.graph.output, 1);
+    request.wrt.push(model.graph.input);
+    let derived = derive(&model.graph, &request)?;
+    let options = CompileOptions {
+        observed: derived.gradients.into_iter().flatten().collect(),
+        ..CompileOptions::default()
+    };
+    let network = Network::compile(&derived.graph, &options)?;
+    let input = input_of(model);
+    let sessions: Vec<Session> = (0..threads).map(|_| network.session()).collect();
+    repeat(sessions, move |session| {
+        session.run_with(&input, &mut Class).map(drop)
+    })
+}
+
+/// The gradient of one class's logit.
+struct Class;
+
+impl Hooks for Class {
+    fn feed(&mut self, _: ValueId, data: &mut [f32]) {
+        data[7] = 1.0;
+    }
+}
+
+/// Numbers like those of a preprocessed photograph.
+fn input_of(model: &Model) -> Vec<f32> {
+    let shape = &model.graph.values[model.graph.input.index()].shape;
+    (0..shape.iter().product::<usize>())
+        .map(|k| ((k * 7919) % 511) as f32 / 256.0 - 1.0)
+        .collect()
+}
+
+/// All workers side by side, each doing its work over and over.
+fn repeat<W: Send + 'static>(
+    mut workers: Vec<W>,
+    work: impl Fn(&mut W) -> Result<(), RunError> + Send + Sync + 'static,
+) -> Result<Contender> {
+    for worker in &mut workers {
+        work(worker)?;
     }
     Ok(Box::new(move |duration| {
         let stop = AtomicBool::new(false);
         let start = Instant::now();
         let counts: Vec<Result<usize, _>> = std::thread::scope(|scope| {
-            let running: Vec<_> = runners
+            let running: Vec<_> = workers
                 .iter_mut()
-                .map(|runner| {
-                    let (stop, input) = (&stop, &input);
+                .map(|worker| {
+                    let (stop, work) = (&stop, &work);
                     scope.spawn(move || {
                         let mut count = 0;
                         while !stop.load(Ordering::Relaxed) {
-                            runner.run(input, &mut |_, _| {})?;
+                            work(worker)?;
                             count += 1;
                         }
-                        Ok::<usize, summit_nn::exec::RunError>(count)
+                        Ok::<usize, RunError>(count)
                     })
                 })
                 .collect();

@@ -1,10 +1,12 @@
 //! Plans convolutions, transposed convolutions and products with constant weights.
 
 use super::fuse::Group;
+use super::layout::Map;
 use super::phases::{Phase, phases};
-use super::place::{kernel_of, uses_winograd};
+use super::place::{image_shape, kernel_of, uses_winograd};
 use super::plan::Planner;
 use super::step::{Operand, Product, StepKind};
+use super::stream::Stream;
 use crate::graph::ir::{Conv, Node, Op};
 use crate::kernels::depthwise::DepthwiseWeights;
 use crate::kernels::matrix::{PackedWeights, Segment};
@@ -65,6 +67,9 @@ impl Planner<'_> {
         conv: &Conv,
         transposed: bool,
     ) -> Option<StepKind> {
+        if let Some(source) = &group.source {
+            return self.streamed(source, group, conv);
+        }
         let optional = |value| match value {
             Some(value) => self.image(value).map(Some),
             None => Some(None),
@@ -76,26 +81,7 @@ impl Planner<'_> {
             gate: optional(group.gate)?,
             clamp: group.clamp,
         };
-        let shape = self.shape(node.inputs[1]);
-        let outputs = if transposed {
-            shape[1] * conv.groups
-        } else {
-            shape[0]
-        };
-        let bias = match node.inputs.get(2) {
-            Some(&value) => self.constant(value)?.to_vec(),
-            None => vec![0.0; outputs],
-        };
-        let (scale, bias) = self.folded(group, bias)?;
-        let weights = Weights {
-            data: self.constant(node.inputs[1])?,
-            scale,
-            bias,
-            kernel: kernel_of(self.graph, node.inputs[1]),
-            groups: conv.groups,
-            per_group: ends.from.1.channels / conv.groups,
-            transposed,
-        };
+        let weights = self.weights(group, node, conv, transposed)?;
         let out = [ends.to.1.height, ends.to.1.width];
         if let Some(step) = self.scattered(&weights, conv, &ends) {
             return Some(step);
@@ -118,6 +104,96 @@ impl Planner<'_> {
             1 => steps.pop(),
             _ => Some(StepKind::Phases(steps)),
         }
+    }
+
+    /// Weights and bias with the normalisation after them folded in.
+    fn weights(
+        &self,
+        group: &Group,
+        node: &Node,
+        conv: &Conv,
+        transposed: bool,
+    ) -> Option<Weights<'_>> {
+        let shape = self.shape(node.inputs[1]);
+        let outputs = if transposed {
+            shape[1] * conv.groups
+        } else {
+            shape[0]
+        };
+        let bias = match node.inputs.get(2) {
+            Some(&value) => self.constant(value)?.to_vec(),
+            None => vec![0.0; outputs],
+        };
+        let (scale, bias) = self.folded(group, bias)?;
+        Some(Weights {
+            data: self.constant(node.inputs[1])?,
+            scale,
+            bias,
+            kernel: kernel_of(self.graph, node.inputs[1]),
+            groups: conv.groups,
+            per_group: self.shape(node.inputs[0])[1] / conv.groups,
+            transposed,
+        })
+    }
+
+    /// A dense convolution and the depthwise one after it, row by row.
+    fn streamed(&self, source: &Group, group: &Group, conv: &Conv) -> Option<StepKind> {
+        let node = &self.graph.nodes[group.main.index()];
+        let source_node = &self.graph.nodes[source.main.index()];
+        let Op::Conv(source_conv) = &source_node.op else {
+            return None;
+        };
+        let between = image_shape(self.graph, node.inputs[0])?;
+        let [batch, channels, height, width] = between;
+        let to = self.image(group.output)?;
+        let weights = self.weights(group, node, conv, false)?;
+        let phase = phases(conv, false, weights.kernel, [to.1.height, to.1.width]).pop()?;
+        let [left, right] = phase.axes[1].reach(width, 1);
+        let strip = Map::with_halo(between, [0, left, 0, right]);
+        let source_weights = self.weights(source, source_node, source_conv, false)?;
+        let source_phases = phases(source_conv, false, source_weights.kernel, [height, width]);
+        let ends = Ends {
+            from: self.image(source_node.inputs[0])?,
+            to: (to.0, strip),
+            residual: None,
+            gate: None,
+            clamp: source.clamp,
+        };
+        let StepKind::Matrix {
+            products,
+            from,
+            clamp,
+            ..
+        } = self.dense(&source_weights, &source_phases, &ends)?
+        else {
+            return None;
+        };
+        let [taps_y, taps_x] = [&phase.axes[0].taps, &phase.axes[1].taps];
+        Some(StepKind::Stream(Stream {
+            product: products.into_iter().next()?,
+            from,
+            product_clamp: clamp,
+            rows: height,
+            images: batch,
+            strip: Map {
+                offset: strip.offset - left * channels,
+                batch: 1,
+                ..strip
+            },
+            weights: DepthwiseWeights::new(
+                self.isa,
+                &weights.bias,
+                phase.kernel(),
+                phase.stride(),
+                phase.dilation(),
+                |channel, ky, kx| weights.at(channel, 0, taps_y[ky], taps_x[kx]),
+            ),
+            above: conv.pads[0],
+            reach: (phase.kernel()[0] - 1) * phase.dilation()[0] + 1,
+            stride: phase.stride()[0],
+            to,
+            clamp: group.clamp,
+        }))
     }
 
     /// A transposed convolution into fewer channels than half a vector, without an epilogue.
@@ -152,7 +228,7 @@ impl Planner<'_> {
         Some(StepKind::Depthwise {
             weights: DepthwiseWeights::new(
                 self.isa,
-                weights.bias.clone(),
+                &weights.bias,
                 phase.kernel(),
                 phase.stride(),
                 phase.dilation(),
@@ -303,12 +379,7 @@ impl Planner<'_> {
 
 /// The contiguous runs of input elements one output reads. Neighbouring taps of a row are one run
 /// when the pixels are.
-fn segments(
-    phase: &Phase,
-    map: super::layout::Map,
-    per_group: usize,
-    groups: usize,
-) -> Vec<Segment> {
+fn segments(phase: &Phase, map: Map, per_group: usize, groups: usize) -> Vec<Segment> {
     let [kernel_y, kernel_x] = phase.kernel();
     let [dilation_y, dilation_x] = phase.dilation();
     let joined = map.rows_are_contiguous() && dilation_x == 1 && groups == 1;

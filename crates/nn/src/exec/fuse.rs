@@ -1,5 +1,6 @@
 //! Groups nodes that run as one step: a convolution with what follows it element by element.
 
+use super::place::{kernel_of, uses_winograd};
 use crate::graph::ir::{Adjoint, Binary, Graph, NodeId, Op, Unary, ValueId};
 
 /// Nodes that become one step, run at the position of the last one.
@@ -19,6 +20,9 @@ pub(crate) struct Group {
     pub(crate) output: ValueId,
     /// All nodes, in order.
     pub(crate) nodes: Vec<NodeId>,
+    /// The convolution whose output this depthwise one alone reads: both go through the rows
+    /// together, and the value between them is never stored.
+    pub(crate) source: Option<Box<Self>>,
 }
 
 impl Group {
@@ -72,6 +76,7 @@ pub(crate) fn groups(graph: &Graph, observed: &[ValueId]) -> Vec<Group> {
             clamp: [f32::NEG_INFINITY, f32::INFINITY],
             output: node.outputs.first().copied().unwrap_or(graph.output),
             nodes: vec![main],
+            source: None,
         };
         let is_convolution =
             matches!(node.op, Op::Conv(_) | Op::ConvTranspose(_)) && is_constant(node.inputs[1]);
@@ -149,5 +154,70 @@ pub(crate) fn groups(graph: &Graph, observed: &[ValueId]) -> Vec<Group> {
         groups.push(group);
     }
     groups.sort_by_key(|group| group.nodes.last().copied());
-    groups
+    stream(graph, &readers, groups)
+}
+
+/// Elements of a value that is worth not storing: beyond about half a second-level cache a
+/// depthwise convolution waits for its input.
+const STREAMED_ELEMENTS: usize = 1 << 17;
+
+/// Joins dense convolutions into the depthwise ones that read them.
+fn stream(graph: &Graph, readers: &[u32], groups: Vec<Group>) -> Vec<Group> {
+    let mut maker = vec![None; graph.values.len()];
+    for (index, group) in groups.iter().enumerate() {
+        maker[group.output.index()] = Some(index);
+    }
+    let mut groups: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
+    for index in 0..groups.len() {
+        let Some(group) = &groups[index] else {
+            continue;
+        };
+        let between = graph.nodes[group.main.index()].inputs.first().copied();
+        let elements = |value: ValueId| graph.values[value.index()].shape.iter().product::<usize>();
+        let source = between
+            .filter(|value| readers[value.index()] == 1 && elements(*value) >= STREAMED_ELEMENTS)
+            .and_then(|value| maker[value.index()]);
+        let joins = is_depthwise(graph, group)
+            && source.is_some_and(|source| {
+                groups[source]
+                    .as_ref()
+                    .is_some_and(|source| is_dense(graph, source))
+            });
+        let Some(source) = source
+            .filter(|_| joins)
+            .and_then(|source| groups[source].take())
+        else {
+            continue;
+        };
+        if let Some(group) = &mut groups[index] {
+            group.nodes = [source.nodes.as_slice(), &group.nodes].concat();
+            group.source = Some(Box::new(source));
+        }
+    }
+    groups.into_iter().flatten().collect()
+}
+
+/// A convolution of groups of one channel each, with constant weights, all of whose outputs read
+/// at least one row of the input.
+fn is_depthwise(graph: &Graph, group: &Group) -> bool {
+    let node = &graph.nodes[group.main.index()];
+    let Op::Conv(conv) = &node.op else {
+        return false;
+    };
+    let weight = &graph.values[node.inputs[1].index()];
+    weight.constant.is_some()
+        && conv.groups > 1
+        && weight.shape.get(1) == Some(&1)
+        && weight.shape[0] == conv.groups
+        && kernel_of(graph, node.inputs[1])[0] > conv.pads[0]
+}
+
+/// A convolution that runs as one plain product.
+fn is_dense(graph: &Graph, group: &Group) -> bool {
+    let node = &graph.nodes[group.main.index()];
+    matches!(&node.op, Op::Conv(conv) if conv.groups == 1)
+        && graph.values[node.inputs[1].index()].constant.is_some()
+        && group.residual.is_none()
+        && group.gate.is_none()
+        && !uses_winograd(graph, group)
 }

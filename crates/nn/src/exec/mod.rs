@@ -16,6 +16,7 @@ pub(crate) mod place;
 mod plan;
 mod session;
 mod step;
+mod stream;
 
 pub use plan::{CompileError, CompileOptions, Network};
 pub use session::{Hooks, ImageView, ImageViewMut, RunError, Session, TensorView};

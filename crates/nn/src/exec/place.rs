@@ -88,6 +88,7 @@ pub(crate) fn uses_winograd(graph: &Graph, group: &Group) -> bool {
 
 /// Halo `[top, left, bottom, right]` a group needs around its input, if it is a convolution.
 fn halo_of(graph: &Graph, group: &Group) -> Option<(ValueId, [usize; 4])> {
+    let group = group.source.as_deref().unwrap_or(group);
     let node = &graph.nodes[group.main.index()];
     let (conv, transposed) = match &node.op {
         Op::Conv(conv) => (conv, false),
@@ -210,9 +211,12 @@ impl Placer<'_> {
 
     fn reads(&self, group: &Group) -> Vec<ValueId> {
         let node = &self.graph.nodes[group.main.index()];
+        let source = group.source.as_deref();
+        let source = source.map(|source| &self.graph.nodes[source.main.index()].inputs);
         let mut reads: Vec<ValueId> = node
             .inputs
             .iter()
+            .chain(source.into_iter().flatten())
             .chain(&group.residual)
             .chain(&group.gate)
             .copied()

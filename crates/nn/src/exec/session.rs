@@ -4,6 +4,7 @@ use super::layout::{BufferId, Map, Place};
 use super::plan::Network;
 use super::step::{self, StepKind, to_flat, to_image};
 use crate::graph::ir::{NodeId, Tensor, ValueId};
+use crate::kernels::buffer::Buffer;
 use std::sync::Arc;
 
 /// Why a run failed.
@@ -113,8 +114,8 @@ impl TensorView<'_> {
 /// The arena of a running session, seen by steps.
 pub(crate) struct Memory<'a> {
     network: &'a Network,
-    slots: &'a mut [Vec<f32>],
-    pub(crate) scratch: &'a mut Vec<f32>,
+    slots: &'a mut [Buffer],
+    pub(crate) scratch: &'a mut Buffer,
     pub(crate) line: &'a mut Vec<f32>,
 }
 
@@ -124,11 +125,11 @@ impl Memory<'_> {
     }
 
     /// Takes a buffer out so that it can be written while others are read.
-    pub(crate) fn take(&mut self, buffer: BufferId) -> Vec<f32> {
+    pub(crate) fn take(&mut self, buffer: BufferId) -> Buffer {
         std::mem::take(&mut self.slots[self.network.slot(buffer)])
     }
 
-    pub(crate) fn put(&mut self, buffer: BufferId, data: Vec<f32>) {
+    pub(crate) fn put(&mut self, buffer: BufferId, data: Buffer) {
         self.slots[self.network.slot(buffer)] = data;
     }
 
@@ -206,8 +207,8 @@ impl Memory<'_> {
 #[derive(Debug)]
 pub struct Session {
     network: Arc<Network>,
-    slots: Vec<Vec<f32>>,
-    scratch: Vec<f32>,
+    slots: Vec<Buffer>,
+    scratch: Buffer,
     line: Vec<f32>,
 }
 
@@ -216,9 +217,9 @@ impl Session {
         let slots = network
             .slot_elements
             .iter()
-            .map(|&len| vec![0.0; len])
+            .map(|&len| Buffer::zeros(len))
             .collect();
-        let scratch = vec![0.0; network.scratch];
+        let scratch = Buffer::zeros(network.scratch);
         Self {
             network,
             slots,

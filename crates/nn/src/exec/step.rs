@@ -2,6 +2,7 @@
 
 use super::layout::{BufferId, Map};
 use super::session::Memory;
+use super::stream::Stream;
 use crate::graph::ir::{Binary, NodeId, Pool, Unary, ValueId};
 use crate::kernels::adjoint;
 use crate::kernels::depthwise::{self, DepthwiseWeights};
@@ -80,6 +81,7 @@ pub(crate) enum StepKind {
         to: Operand,
         clamp: [f32; 2],
     },
+    Stream(Stream),
     Pool {
         kind: Kind,
         window: Pool,
@@ -211,6 +213,7 @@ impl StepKind {
             Self::Matrix { .. } => "matrix product",
             Self::Winograd { .. } => "winograd",
             Self::Depthwise { .. } => "depthwise",
+            Self::Stream(_) => "product, depthwise",
             Self::Pool { .. } | Self::Global { .. } => "pool",
             Self::Affine { .. } => "affine",
             Self::Lrn { .. } => "lrn",
@@ -232,6 +235,7 @@ impl StepKind {
     pub(crate) fn scratch(&self) -> usize {
         match self {
             Self::Winograd { weights, .. } => weights.scratch(),
+            Self::Stream(stream) => stream.scratch(),
             Self::Scatter { weights, from, .. } => weights.scratch(from.1.width),
             Self::Phases(phases) => phases.iter().map(Self::scratch).max().unwrap_or(0),
             _ => 0,
@@ -257,6 +261,7 @@ pub(crate) struct Step {
 pub(crate) fn run(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
     match kind {
         StepKind::Nothing | StepKind::Generic => {}
+        StepKind::Stream(stream) => stream.run(memory),
         StepKind::Phases(phases) => phases.iter().for_each(|phase| run(phase, isa, memory)),
         StepKind::Matrix {
             products,

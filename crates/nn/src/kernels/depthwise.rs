@@ -1,5 +1,6 @@
 //! Depthwise convolution: every channel with its own small kernel, vectorised over channels.
 
+use super::buffer::Buffer;
 use super::dispatch;
 use super::simd::{Isa, Simd};
 use crate::exec::layout::Map;
@@ -11,8 +12,8 @@ const STRIP: usize = 6;
 #[derive(Debug)]
 pub(crate) struct DepthwiseWeights {
     isa: Isa,
-    taps: Vec<f32>,
-    bias: Vec<f32>,
+    taps: Buffer,
+    bias: Buffer,
     kernel: [usize; 2],
     strides: [usize; 2],
     dilations: [usize; 2],
@@ -22,22 +23,25 @@ impl DepthwiseWeights {
     /// From `weight(channel, ky, kx)`; `bias` has one value per channel.
     pub(crate) fn new(
         isa: Isa,
-        bias: Vec<f32>,
+        bias: &[f32],
         kernel: [usize; 2],
         strides: [usize; 2],
         dilations: [usize; 2],
         weight: impl Fn(usize, usize, usize) -> f32,
     ) -> Self {
-        let mut taps = Vec::with_capacity(kernel[0] * kernel[1] * bias.len());
+        let channels = bias.len();
+        let mut taps = Buffer::zeros(kernel[0] * kernel[1] * channels);
         for ky in 0..kernel[0] {
             for kx in 0..kernel[1] {
-                taps.extend((0..bias.len()).map(|channel| weight(channel, ky, kx)));
+                for channel in 0..channels {
+                    taps[(ky * kernel[1] + kx) * channels + channel] = weight(channel, ky, kx);
+                }
             }
         }
         Self {
             isa,
             taps,
-            bias,
+            bias: Buffer::from(bias),
             kernel,
             strides,
             dilations,
@@ -173,50 +177,63 @@ unsafe fn strip_of<S: Simd, const COUNT: usize>(
         for block in 0..channels.div_ceil(S::LANES) {
             let c = (block * S::LANES).min(channels - S::LANES);
             let source = input.as_ptr().add(source + c);
-            let mut sums = [S::load(weights.bias.as_ptr().add(c)); COUNT];
+            let mut sums = [S::zero(); COUNT];
             match (kernel_x, dilation_x, weights.strides[1]) {
-                (3, 1, 1) => taps_of::<S, COUNT, 3, 1>(job, source, c, &mut sums),
-                (3, 1, 2) => taps_of::<S, COUNT, 3, 2>(job, source, c, &mut sums),
-                (5, 1, 1) => taps_of::<S, COUNT, 5, 1>(job, source, c, &mut sums),
-                (5, 1, 2) => taps_of::<S, COUNT, 5, 2>(job, source, c, &mut sums),
+                (3, 1, 1) => taps_of::<S, COUNT, 3>(job, source, c, 0, &mut sums),
+                (5, 1, 1) => taps_of::<S, COUNT, 5>(job, source, c, 0, &mut sums),
+                (3, 1, 2) => {
+                    taps_of::<S, COUNT, 2>(job, source, c, 0, &mut sums);
+                    taps_of::<S, COUNT, 1>(job, source, c, 1, &mut sums);
+                }
+                (5, 1, 2) => {
+                    taps_of::<S, COUNT, 3>(job, source, c, 0, &mut sums);
+                    taps_of::<S, COUNT, 2>(job, source, c, 1, &mut sums);
+                }
                 _ => any_taps::<S, COUNT>(job, source, c, &mut sums),
             }
+            let bias = S::load(weights.bias.as_ptr().add(c));
             let (low, high) = (S::splat(low), S::splat(high));
             for (index, sum) in sums.into_iter().enumerate() {
-                let value = S::min(S::max(sum, low), high);
+                // Last: taps added to a large bias would round at its magnitude.
+                let value = S::min(S::max(S::add(sum, bias), low), high);
                 S::store(out.as_mut_ptr().add(target + index * to.pixel + c), value);
             }
         }
     }
 }
 
-/// Adds all taps of `COUNT` neighbouring output pixels for the vector of channels at `c`. Every
-/// input pixel of a row is loaded once and serves all outputs it belongs to.
+/// Adds the taps `first`, `first + stride`, ... to `COUNT` neighbouring output pixels for the vector
+/// of channels at `c`: with one input pixel of the same remainder after the other, each is loaded
+/// once and serves all outputs it belongs to. (Taps of all remainders in one loop are too many for
+/// the compiler to unroll, and then the sums leave the registers.)
 ///
 /// # Safety
 /// As [`strip_of`]; `source` is the first pixel's first tap.
 #[inline(always)]
-unsafe fn taps_of<S: Simd, const COUNT: usize, const WIDTH: usize, const STRIDE: usize>(
+unsafe fn taps_of<S: Simd, const COUNT: usize, const TAPS: usize>(
     job: &Job<'_>,
     source: *const f32,
     c: usize,
+    first: usize,
     sums: &mut [S::V; COUNT],
 ) {
     let Job {
         weights, from, to, ..
     } = *job;
+    let stride = weights.strides[1];
     // SAFETY: the caller's.
     unsafe {
         for ky in 0..weights.kernel[0] {
-            let row = source.add(ky * weights.dilations[0] * from.row);
-            let taps = weights.taps.as_ptr().add(ky * WIDTH * to.channels + c);
-            let taps: [S::V; WIDTH] = std::array::from_fn(|kx| S::load(taps.add(kx * to.channels)));
-            for x in 0..(COUNT - 1) * STRIDE + WIDTH {
-                let pixel = S::load(row.add(x * from.pixel));
-                for kx in 0..WIDTH {
-                    if x >= kx && (x - kx) % STRIDE == 0 && (x - kx) / STRIDE < COUNT {
-                        let index = (x - kx) / STRIDE;
-                        sums[index] = S::mul_add(pixel, taps[kx], sums[index]);
+            let row = source.add(ky * weights.dilations[0] * from.row + first * from.pixel);
+            let taps = (ky * weights.kernel[1] + first) * to.channels + c;
+            let taps = weights.taps.as_ptr().add(taps);
+            let taps: [S::V; TAPS] =
+                std::array::from_fn(|tap| S::load(taps.add(tap * stride * to.channels)));
+            for x in 0..COUNT - 1 + TAPS {
+                let pixel = S::load(row.add(x * stride * from.pixel));
+                for tap in 0..TAPS {
+                    if x >= tap && x - tap < COUNT {
+                        sums[x - tap] = S::mul_add(pixel, taps[tap], sums[x - tap]);
                     }
                 }
             }

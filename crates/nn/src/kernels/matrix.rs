@@ -11,8 +11,10 @@
 //! panel. Loops, outermost first: a block of pixels whose input and output stay in the second-level
 //! cache; a chunk of k whose panel stays in the first-level cache; the panels; the block's tiles.
 
+use super::buffer::{Buffer, LINE};
 use super::dispatch;
 use super::simd::{Isa, Simd};
+use std::sync::Arc;
 
 /// A contiguous run of input elements relative to a pixel's offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +36,13 @@ const BLOCK_ELEMENTS: usize = 1 << 16;
 pub(crate) struct PackedWeights {
     isa: Isa,
     /// `[panel][k][column in panel]`, zero-padded to whole vectors.
-    data: Vec<f32>,
+    data: Arc<Buffer>,
+    /// Where its panels begin there.
+    start: usize,
     columns: usize,
     depth: usize,
     /// Segments cut so that every chunk has at most [`CHUNK`] elements.
-    chunks: Vec<Vec<Segment>>,
+    chunks: Arc<[Vec<Segment>]>,
     /// Largest `offset + len` over the segments.
     reach: usize,
 }
@@ -51,26 +55,44 @@ impl PackedWeights {
         columns: usize,
         weight: impl Fn(usize, usize) -> f32,
     ) -> Self {
+        Self::many(isa, segments, columns, 1, |_, k, column| weight(k, column)).remove(0)
+    }
+
+    /// Packs `count` products of the same shape side by side: `weight(index, k, column)`.
+    pub(crate) fn many(
+        isa: Isa,
+        segments: &[Segment],
+        columns: usize,
+        count: usize,
+        weight: impl Fn(usize, usize, usize) -> f32,
+    ) -> Vec<Self> {
         let depth = segments.iter().map(|segment| segment.len).sum();
         let (lanes, panel) = (isa.lanes(), 2 * isa.lanes());
         // Whole vectors; the last panel may be a single one.
-        let mut data = vec![0.0; columns.next_multiple_of(lanes) * depth];
-        for column in 0..columns {
-            let first = column / panel * panel;
-            let width = panel.min((columns - first).next_multiple_of(lanes));
-            let base = first * depth + column - first;
-            for k in 0..depth {
-                data[base + k * width] = weight(k, column);
+        let len = columns.next_multiple_of(lanes) * depth;
+        let mut data = Buffer::zeros(count * len);
+        for index in 0..count {
+            for column in 0..columns {
+                let first = column / panel * panel;
+                let width = panel.min((columns - first).next_multiple_of(lanes));
+                let base = index * len + first * depth + column - first;
+                for k in 0..depth {
+                    data[base + k * width] = weight(index, k, column);
+                }
             }
         }
-        Self {
+        let data = Arc::new(data);
+        let chunks: Arc<[Vec<Segment>]> = cut(segments, CHUNK).into();
+        let packed = |index| Self {
             isa,
-            data,
+            data: Arc::clone(&data),
+            start: index * len,
             columns,
             depth,
-            chunks: cut(segments, CHUNK),
+            chunks: Arc::clone(&chunks),
             reach: segments.iter().map(|s| s.offset + s.len).max().unwrap_or(0),
-        }
+        };
+        (0..count).map(packed).collect()
     }
 }
 
@@ -219,18 +241,24 @@ unsafe fn multiply_with<S: Simd>(
                 first: index == 0,
                 last: index + 1 == weights.chunks.len(),
             };
+            let chunk = segments.iter().map(|segment| segment.len).sum::<usize>();
             for panel in 0..panels {
                 let column = panel * width;
                 let columns = width.min(weights.columns - column);
                 let single = columns <= S::LANES;
                 let own_width = if single { S::LANES } else { width };
-                let at = column * weights.depth + chunk_start * own_width;
+                let at = weights.start + column * weights.depth + chunk_start * own_width;
+                let length = own_width * chunk;
                 let mut job = Tile {
                     input,
                     pixels,
                     segments,
                     // SAFETY: panel and chunk_start are in range of the packed data.
                     packed: unsafe { weights.data.as_ptr().add(at) },
+                    ahead: weights
+                        .data
+                        .as_ptr()
+                        .wrapping_add(at + own_width * weights.depth),
                     target,
                     pixel: start,
                     column,
@@ -248,9 +276,14 @@ unsafe fn multiply_with<S: Simd>(
                         }
                     }
                     job.pixel += count;
+                    job.ahead = if (tile + 1) * chunk < length / LINE {
+                        job.ahead.wrapping_add(chunk * LINE)
+                    } else {
+                        job.packed
+                    };
                 }
             }
-            chunk_start += segments.iter().map(|segment| segment.len).sum::<usize>();
+            chunk_start += chunk;
         }
     }
 }
@@ -270,6 +303,10 @@ struct Tile<'a> {
     pixels: &'a [u32],
     segments: &'a [Segment],
     packed: *const f32,
+    /// What the tile fetches while it computes, a cache line for every k: its part of the panel
+    /// that comes next. Without it a product of few pixels waits for its weights, since the
+    /// hardware's own prefetching stops at every page.
+    ahead: *const f32,
     target: &'a Target<'a>,
     pixel: usize,
     column: usize,
@@ -331,12 +368,15 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(job: &Tile<'_>)
         let mut sums = [load_columns::<S, VECTORS>(start, job.columns); ROWS];
 
         let mut packed = job.packed;
+        let mut ahead = job.ahead;
         for segment in job.segments {
             let rows: [*const f32; ROWS] = std::array::from_fn(|row| rows[row].add(segment.offset));
             for k in 0..segment.len {
                 let weights: [S::V; VECTORS] =
                     std::array::from_fn(|vector| S::load(packed.add(vector * S::LANES)));
                 packed = packed.add(VECTORS * S::LANES);
+                S::prefetch(ahead);
+                ahead = ahead.wrapping_add(LINE);
                 for row in 0..ROWS {
                     let x = S::splat(*rows[row].add(k));
                     for vector in 0..VECTORS {

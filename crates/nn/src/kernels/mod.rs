@@ -14,6 +14,7 @@
 )]
 
 pub(crate) mod adjoint;
+pub(crate) mod buffer;
 pub(crate) mod conv_max;
 pub(crate) mod depthwise;
 pub(crate) mod elementwise;

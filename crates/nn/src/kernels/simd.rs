@@ -20,6 +20,12 @@ pub(crate) unsafe trait Simd: Copy {
     /// Rows (pixels) of the matrix micro-kernel's register tile.
     const TILE_ROWS: usize;
 
+    /// Asks for the cache line at an address, which need not be readable.
+    #[inline(always)]
+    fn prefetch(address: *const f32) {
+        let _ = address;
+    }
+
     unsafe fn zero() -> Self::V;
     unsafe fn splat(value: f32) -> Self::V;
     unsafe fn load(source: *const f32) -> Self::V;
@@ -124,6 +130,11 @@ mod x86 {
         const TILE_ROWS: usize = 6;
 
         #[inline(always)]
+        fn prefetch(address: *const f32) {
+            // SAFETY: a hint; it reads nothing and never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+        }
+        #[inline(always)]
         unsafe fn zero() -> __m256 {
             unsafe { _mm256_setzero_ps() }
         }
@@ -195,6 +206,11 @@ mod x86 {
         const LANES: usize = 16;
         const TILE_ROWS: usize = 12;
 
+        #[inline(always)]
+        fn prefetch(address: *const f32) {
+            // SAFETY: a hint; it reads nothing and never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+        }
         #[inline(always)]
         unsafe fn zero() -> __m512 {
             unsafe { _mm512_setzero_ps() }

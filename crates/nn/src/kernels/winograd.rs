@@ -14,8 +14,16 @@ use crate::exec::layout::Map;
 /// Matrix products per tile.
 const POINTS: usize = 16;
 
-/// Elements of transformed input and output kept at a time (1.5 bytes of 4 in a 512 KiB cache).
-const BLOCK_ELEMENTS: usize = 96 * 1024;
+/// Elements of transformed input and output kept at a time: 768 KiB beside the weights in a
+/// second-level cache.
+const BLOCK_ELEMENTS: usize = 192 * 1024;
+
+/// Transformed weights that such a cache does not keep: every block reads them anew from further
+/// away, so blocks are larger.
+const MANY_WEIGHTS: usize = 600 * 1024;
+
+/// [`BLOCK_ELEMENTS`] for those: 2 MiB.
+const BLOCK_ELEMENTS_OF_MANY: usize = 512 * 1024;
 
 /// Transformed weights of one convolution.
 #[derive(Debug)]
@@ -48,19 +56,13 @@ impl WinogradWeights {
                 }
             }
         }
-        let points = (0..POINTS)
-            .map(|point| {
-                PackedWeights::new(
-                    isa,
-                    &[Segment {
-                        offset: 0,
-                        len: inputs,
-                    }],
-                    outputs,
-                    |i, j| transformed[(point * inputs + i) * outputs + j],
-                )
-            })
-            .collect();
+        let whole = Segment {
+            offset: 0,
+            len: inputs,
+        };
+        let points = PackedWeights::many(isa, &[whole], outputs, POINTS, |point, i, j| {
+            transformed[(point * inputs + i) * outputs + j]
+        });
         Self {
             isa,
             points,
@@ -71,7 +73,13 @@ impl WinogradWeights {
 
     /// Tiles that go through at a time.
     fn block(&self) -> usize {
-        let tiles = BLOCK_ELEMENTS / (POINTS * (self.inputs + self.outputs));
+        let weights = POINTS * self.inputs * self.outputs;
+        let budget = if weights > MANY_WEIGHTS {
+            BLOCK_ELEMENTS_OF_MANY
+        } else {
+            BLOCK_ELEMENTS
+        };
+        let tiles = budget / (POINTS * (self.inputs + self.outputs));
         (tiles / 6 * 6).clamp(12, 96)
     }
 
@@ -146,7 +154,9 @@ pub(crate) fn convolve(
     let corners: Vec<[usize; 3]> = (0..to.batch)
         .flat_map(|n| (0..tiles_y).flat_map(move |y| (0..tiles_x).map(move |x| [n, 2 * y, 2 * x])))
         .collect();
-    for corners in corners.chunks(block) {
+    // Blocks of about the same size.
+    let size = corners.len().div_ceil(corners.len().div_ceil(block).max(1));
+    for corners in corners.chunks(size.max(1)) {
         let job = Job {
             from,
             to,
