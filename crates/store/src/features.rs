@@ -27,9 +27,6 @@ const FEATURE_SCHEMA_VERSION: u32 = 1;
 /// Largest manifest accepted; a layer of 10,000 channels stays below 8 MiB.
 const LARGEST_BYTES: u64 = 64 << 20;
 
-/// Below this naturalness a picture is not processed like natural images.
-const NATURAL: f32 = 0.3;
-
 /// Pictures of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FeaturePicture {
@@ -81,10 +78,11 @@ impl FeatureRecord {
         Some(self.activation / natural)
     }
 
-    /// The picture is not processed like natural images.
+    /// The picture is not processed like natural images: the layers below depart from what they do for
+    /// ordinary images in another direction than for the channel's best images.
     #[must_use]
     pub fn is_unnatural(&self) -> bool {
-        self.naturalness.is_some_and(|found| found < NATURAL)
+        self.naturalness.is_some_and(|found| found < 0.0)
     }
 
     fn check(&self) -> Result<(), &'static str> {
