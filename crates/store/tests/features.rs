@@ -53,7 +53,8 @@ fn what_was_committed_comes_back_whatever_the_order() {
     let (one, layer) = run(&folder.path().join("one"));
     let (two, _) = run(&folder.path().join("two"));
     assert!(Features::open(&one, &layer).unwrap().is_none());
-    for (run, orders) in [(&one, [&[0, 1, 2][..], &[]]), (&two, [&[2], &[1, 0]])] {
+    let orders: [(&Run, &[&[u32]]); 2] = [(&one, &[&[0, 1, 2]]), (&two, &[&[2], &[1, 0]])];
+    for (run, orders) in orders {
         for channels in orders {
             let writer = FeatureWriter::new(run.path(), json!({"steps": 7})).unwrap();
             commit(&writer, &layer, channels);
@@ -124,11 +125,11 @@ fn one_writer_one_network_one_setting() {
 
     let manifest = layer_folder(&run).join("manifest.json");
     let text = fs::read_to_string(&manifest).unwrap();
-    let channels = layer.channels.to_string();
+    let renumbered = format!("\"{}\": {{", layer.channels);
     for (from, to) in [
         ("\"schema_version\": 1", "\"schema_version\": 2"),
         (run.manifest().spec.model.sha256.as_str(), "another"),
-        ("\"0\": {", &format!("\"{channels}\": {{")),
+        ("\"0\": {", renumbered.as_str()),
         ("\"layer\": \"", "\"layer\": \"x"),
         ("{", ""),
     ] {

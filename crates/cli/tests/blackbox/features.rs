@@ -160,7 +160,7 @@ fn what_does_not_belong_together_is_not_mixed() {
     for damaged in [
         &text[..text.len() / 2],
         "{}",
-        &text.replace("\"1\"", "\"99\""),
+        text.replace("\"1\"", "\"99\"").as_str(),
     ] {
         fs::write(&manifest, damaged).unwrap();
         let again = Summit::new("featvis")

@@ -15,6 +15,7 @@ mod arguments;
 mod case;
 mod command;
 mod disk;
+mod explain_image;
 mod features;
 mod identical;
 mod images;
