@@ -1,7 +1,13 @@
 """Feature visualisation with PyTorch and torch-lucent, to compare `summit featvis` with.
 
-The recipe is lucent's own: `param.image` (Fourier, decorrelated colours), its standard transforms, Adam
-with step length 0.05, the mean of a channel, resized to the side the picture has. The network is the
+The recipe is lucent's own: `param.image` (Fourier, decorrelated colours), Adam with step length 0.05,
+the mean of a channel, and one of two ways to move the picture (TRANSFORMS):
+
+* `lucent`: its standard transforms, resized to the side the picture has. They pad the picture by 12
+  pixels before all else, so the network is shown it smaller, in a frame, and interpolated three times.
+* `composed`: the project's. The same shifts, scales and turns as one map of the plane, sampled once, in
+  a picture of the same side, grey around it. Everything else stays lucent's.
+ The network is the
 ONNX file's up to the layer, run by onnx_torch. One addition: where a channel is silent at all
 positions its gradient passes the layer's own ReLU (as lucid's redirected ReLU does and as the project
 does), else most channels would stay at 0 for good.
@@ -10,7 +16,7 @@ One thread, since the project renders one picture per thread. Per channel and se
 and largest activation on the unmoved picture, and processor time, which does not depend on what else the
 machine does. Prints one JSON object.
 
-Usage: python render_lucent.py MODEL LAYER CHANNELS SEEDS STEPS SIDE RUN
+Usage: python render_lucent.py MODEL LAYER CHANNELS SEEDS STEPS SIDE RUN TRANSFORMS
        (channels and seeds separated by commas; RUN is a run folder, for the preprocessing)
 """
 
@@ -98,23 +104,47 @@ def preprocessing(run):
     return lambda image: (image[:, order] * scale - mean) / std
 
 
-def main(path, layer, channels, seeds, steps, side, run):
+def composed(side):
+    """Shift, scale, turn and shift in one bilinear sampling (crates/featvis, transform)."""
+    shift = lambda pixels: -(-pixels * min(side, 128) // 128)
+
+    def within(limit):
+        return float(np.random.randint(-limit, limit + 1))
+
+    def inner(image):
+        before, after = [np.array([within(shift(pixels)), within(shift(pixels))]) for pixels in (4, 2)]
+        scale = 1 + 0.02 * within(5)
+        turn = 0.0 if np.random.rand() < 5 / 26 else np.radians(within(10))
+        cos, sin = np.cos(turn) / scale, np.sin(turn) / scale
+        matrix = np.array([[cos, -sin], [sin, cos]])
+        centre = (side - 1) / 2
+        # Rows and columns of each pixel about the centre, and where it comes from.
+        target = np.stack(np.meshgrid(np.arange(side), np.arange(side), indexing="ij"), -1) - centre
+        source = (target + after) @ matrix.T + before
+        grid = torch.tensor(source[..., ::-1] / centre, dtype=torch.float32)[None]
+        return torch.nn.functional.grid_sample(image - 0.5, grid, align_corners=True) + 0.5
+
+    return [inner]
+
+
+def main(path, layer, channels, seeds, steps, side, run, transforms):
     torch.set_num_threads(1)
     network, prepare = Network(path, layer).eval(), preprocessing(run)
     steps, side = int(steps), int(side)
+    # Resized before it is normalised, else the border of a turned picture would not be black.
+    resize = torch.nn.Upsample(size=side, mode="bilinear", align_corners=True)
+    moves = {"lucent": [*transform.standard_transforms, resize], "composed": composed(side)}[transforms]
     results = []
     for channel in map(int, channels.split(",")):
         for seed in map(int, seeds.split(",")):
             torch.manual_seed(seed)
             np.random.seed(seed)
             start = time.process_time()
-            # Resized before it is normalised, else the border of a turned picture would not be black.
-            resize = torch.nn.Upsample(size=side, mode="bilinear", align_corners=True)
             (image,) = render.render_vis(
                 network,
                 objectives.channel("layer", channel),
                 lambda: param.image(side),
-                transforms=[*transform.standard_transforms, resize, prepare],
+                transforms=[*moves, prepare],
                 thresholds=(steps,),
                 preprocess=False,
                 progress=False,
@@ -134,7 +164,7 @@ def main(path, layer, channels, seeds, steps, side, run):
                 }
             )
     mean = {key: float(np.mean([r[key] for r in results])) for key in ("objective", "activation", "cpu_ms_per_step")}
-    print(json.dumps({"torch": torch.__version__, "layer": layer, "steps": steps, "side": side, "mean": mean, "all": results}))
+    print(json.dumps({"torch": torch.__version__, "layer": layer, "transforms": transforms, "steps": steps, "side": side, "mean": mean, "all": results}))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ local_response_norm. Prints one JSON object:
 
     {"torch": version, "cores": n,
      <network>: {"forward" or "backward": {"images_per_second": of all cores, "ms": per image,
-                                           "layout"}}}
+                                           "layout", "peak_mib": of a process until then}}}
 
 Usage: python time_torch.py <path of ../shared>   (see README.md for versions)
 """
@@ -19,6 +19,7 @@ import json
 import multiprocessing
 import os
 import pathlib
+import resource
 import statistics
 import sys
 import time
@@ -80,7 +81,8 @@ def worker(number, shared, barrier, results):
             function = network(name, shared, layout)
             for task in tasks:
                 ms = median_ms(task, function, image.contiguous(memory_format=layout), barrier)
-                results.put((name, task.__name__, layout, ms))
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+                results.put((name, task.__name__, layout, ms, peak))
 
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -99,17 +101,19 @@ def main():
     processes = [context.Process(target=worker, args=(number, *arguments), daemon=True) for number in range(cores)]
     for process in processes:
         process.start()
-    slowest = collections.defaultdict(float)
+    slowest, peaks = collections.defaultdict(float), collections.defaultdict(int)
     for _ in range(cores * len(LAYOUTS) * sum(map(len, TASKS.values()))):
-        *key, ms = results.get()
+        *key, ms, peak = results.get()
         slowest[*key] = max(slowest[*key], ms)
+        peaks[*key] = max(peaks[*key], peak)
     report = {"torch": torch.__version__, "cores": cores}
     for name, tasks in TASKS.items():
         report[name] = {}
         for task in tasks:
             ms, layout = min((slowest[name, task.__name__, layout], str(layout)) for layout in LAYOUTS)
             rate = round(cores * 1000.0 / ms, 2)
-            report[name][task.__name__] = {"images_per_second": rate, "ms": round(ms, 2), "layout": layout}
+            peak = max(peaks[name, task.__name__, layout] for layout in LAYOUTS)
+            report[name][task.__name__] = {"images_per_second": rate, "ms": round(ms, 2), "layout": layout, "peak_mib": peak}
     print(json.dumps(report))
 
 

@@ -1,6 +1,12 @@
 //! Arguments as typed. Values that can be judged alone are judged here, so that a wrong one is
 //! refused before anything is read; what they mean is decided by the commands.
 
+use crate::evidence_args::{ExplainImageArgs, FeatvisArgs};
+use crate::query_args::{
+    ChannelsArgs, ClassesArgs, CompareArgs, EmbedArgs, GROUP_HELP, GraphChoiceArgs, PathsArgs,
+    PredictionsArgs, RecountArgs, SimilarArgs,
+};
+use crate::signed_args::{EvaluateArgs, FlowArgs, InfluenceArgs, MeasureArg, WhatifArgs};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -30,7 +36,7 @@ pub enum Command {
     /// Summarise a folder of images in one pass, kept in a run folder. The same command continues a
     /// run that was interrupted.
     Run(RunArgs),
-    /// Print or draw the attribution graph of one class, or of all.
+    /// Print or draw the attribution graph of a class or any group of images, or of all classes.
     Graph(GraphArgs),
     /// Draw what excites channels: pictures optimised for them, kept in the run folder. The same
     /// command continues where it was stopped.
@@ -38,6 +44,26 @@ pub enum Command {
     /// Explain one photograph: prediction, its own graph, where its channels are active, and how it
     /// compares with its class.
     ExplainImage(ExplainImageArgs),
+    /// List the classes of a run with images, accuracy and mean probability.
+    Classes(ClassesArgs),
+    /// Confused pairs, confusion matrix, probability histograms, calibration, images by margin.
+    Predictions(PredictionsArgs),
+    /// The channels of a group in each layer, with the images that excite them.
+    Channels(ChannelsArgs),
+    /// The classes most like a group, layer by layer.
+    Similar(SimilarArgs),
+    /// What two groups share and what tells them apart, layer by layer.
+    Compare(CompareArgs),
+    /// Maps of classes, channels or images, layer by layer.
+    Embed(EmbedArgs),
+    /// Paths through a channel, or paths that many classes' graphs share.
+    Paths(PathsArgs),
+    /// Measure the signed influence of channels on classes, for graphs under `--measure flow`.
+    Flow(FlowArgs),
+    /// Measure how far influences can be trusted, on held-out images.
+    Evaluate(EvaluateArgs),
+    /// Mute channels or make them louder, and see what the network then says.
+    Whatif(WhatifArgs),
     /// Show a run (or an exported site) in the browser.
     Serve(ServeArgs),
     /// Write a run as a site that any file host can serve.
@@ -124,8 +150,11 @@ pub enum ResizeArg {
 
 #[derive(Args, Debug)]
 pub struct InspectArgs {
-    /// The network, an ONNX file.
+    /// The network, an ONNX file; with --outliers a run folder.
     pub model: PathBuf,
+    /// Instead: channels of a finished run that are on top of most images, to leave out of another.
+    #[arg(long)]
+    pub outliers: bool,
     /// Channels, height and width of the input, where the file leaves them open.
     #[arg(long, value_name = "C,H,W", value_parser = triple::<usize>)]
     pub input_shape: Option<[usize; 3]>,
@@ -178,12 +207,18 @@ pub struct RunArgs {
     /// Leave a channel out of activation aggregation, for example `mixed4a:55`; repeatable.
     #[arg(long, value_name = "LAYER:CHANNEL")]
     pub exclude: Vec<String>,
+    /// Leave out the channels that `summit inspect --outliers` proposes for an earlier run of the
+    /// network.
+    #[arg(long, value_name = "FOLDER")]
+    pub exclude_outliers_of: Option<PathBuf>,
     /// Tensors to take as layers instead of those that `summit inspect` lists, comma-separated.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub layers: Vec<String>,
     /// Leave out neuron influence: faster, but the run has no graphs.
     #[arg(long)]
     pub no_influence: bool,
+    #[command(flatten)]
+    pub signed: InfluenceArgs,
     /// Worker threads [default: one per core].
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
@@ -224,19 +259,24 @@ pub enum BackendArg {
 }
 
 #[derive(Args, Debug)]
-#[command(group(ArgGroup::new("which").required(true).args(["classes", "all"])))]
+#[command(group(ArgGroup::new("which").required(true).args(["groups", "all"])))]
 pub struct GraphArgs {
     /// A finished run folder.
     pub run: PathBuf,
-    /// A class by id, name or number, for example `n01440764`, `tench` or `0`; repeatable.
-    #[arg(long = "class", value_name = "CLASS")]
-    pub classes: Vec<String>,
+    #[arg(long = "group", visible_alias = "class", value_name = "GROUP", help = GROUP_HELP)]
+    pub groups: Vec<String>,
     /// All classes that have images.
     #[arg(long)]
     pub all: bool,
-    /// Group images by their predicted class instead of their label.
+    /// A class stands for the images predicted as it instead of those labelled as it.
     #[arg(long)]
     pub by_prediction: bool,
+    /// What scores and edges are; all but conv-max must have been measured with `summit flow`.
+    #[arg(long, value_enum, default_value_t = MeasureArg::ConvMax)]
+    pub measure: MeasureArg,
+    /// Draw edges with a negative effect as well (signed measures).
+    #[arg(long)]
+    pub negative: bool,
     /// How to write it [default: as the extension of --out says, else text].
     #[arg(long, value_enum)]
     pub format: Option<GraphFormat>,
@@ -244,13 +284,10 @@ pub struct GraphArgs {
     /// given.
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,
-    /// Share of a layer's score that its selected channels must hold at first; more keeps more
-    /// channels.
-    #[arg(long, default_value_t = 0.075, value_name = "SHARE", value_parser = share)]
-    pub threshold: f64,
-    /// Folder of the images if it has moved since the run; SVG takes its pictures from there.
-    #[arg(long, value_name = "FOLDER")]
-    pub images: Option<PathBuf>,
+    #[command(flatten)]
+    pub choices: GraphChoiceArgs,
+    #[command(flatten)]
+    pub recount: RecountArgs,
     /// Draw channels as plain tiles in SVG, without pictures.
     #[arg(long)]
     pub no_pictures: bool,
@@ -262,98 +299,6 @@ pub enum GraphFormat {
     Json,
     Dot,
     Svg,
-}
-
-#[derive(Args, Debug)]
-#[command(group(ArgGroup::new("which").multiple(true).args(["classes", "layers", "channels"])))]
-pub struct FeatvisArgs {
-    /// A finished run folder.
-    pub run: PathBuf,
-    /// The channels of this class's graph, by id, name or number; repeatable. Without any of
-    /// --class, --layer, --channel and --all: the channels of all graphs.
-    #[arg(long = "class", value_name = "CLASS")]
-    pub classes: Vec<String>,
-    /// All channels of a layer; repeatable.
-    #[arg(long = "layer", value_name = "LAYER")]
-    pub layers: Vec<String>,
-    /// One channel, for example `mixed4a:55`; repeatable.
-    #[arg(long = "channel", value_name = "LAYER:CHANNEL")]
-    pub channels: Vec<String>,
-    /// All channels of all layers.
-    #[arg(long, conflicts_with = "which")]
-    pub all: bool,
-    /// Of the channels chosen only this many, spread evenly.
-    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
-    pub sample: Option<u32>,
-    /// Also a strip per channel: 4 pictures that differ, and one of what the channel likes least.
-    /// Takes five times as long.
-    #[arg(long)]
-    pub detail: bool,
-    /// Write the channels' pictures side by side to this file (JPEG) as well.
-    #[arg(long, value_name = "FILE")]
-    pub sheet: Option<PathBuf>,
-    /// The model, if it moved since the run.
-    #[arg(long, value_name = "FILE")]
-    pub model: Option<PathBuf>,
-    /// Folder of the images, if it moved since the run; the check against natural images reads
-    /// them.
-    #[arg(long, value_name = "FOLDER")]
-    pub images: Option<PathBuf>,
-    /// Care taken: 512 steps on pictures of up to 128 pixels, or 128 steps on up to 96.
-    #[arg(long, value_enum, default_value_t = FeaturePreset::Standard)]
-    pub preset: FeaturePreset,
-    /// Steps at most, instead of the preset's.
-    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=100_000))]
-    pub steps: Option<u32>,
-    /// Side of the pictures at most, pixels, instead of the preset's.
-    #[arg(long, value_name = "PIXELS", value_parser = value_parser!(u32).range(32..=1024))]
-    pub side: Option<u32>,
-    /// Of everything random.
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub seed: u64,
-    /// Worker threads [default: one per core].
-    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
-    /// Print the closing summary as JSON for machines.
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FeaturePreset {
-    Standard,
-    Fast,
-}
-
-#[derive(Args, Debug)]
-pub struct ExplainImageArgs {
-    /// A finished run folder.
-    pub run: PathBuf,
-    /// The photograph.
-    pub image: PathBuf,
-    /// The class to explain, by id, name or number [default: the predicted one].
-    #[arg(long, value_name = "CLASS")]
-    pub class: Option<String>,
-    /// The model, if it moved since the run.
-    #[arg(long, value_name = "FILE")]
-    pub model: Option<PathBuf>,
-    /// Share of a layer's score that its selected channels must hold.
-    #[arg(long, default_value_t = 0.075, value_name = "SHARE", value_parser = share)]
-    pub threshold: f64,
-    /// How to write it [default: as the extension of --out says, else text].
-    #[arg(long, value_enum)]
-    pub format: Option<ExplainImageFormat>,
-    /// File to write; standard output if not given.
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ExplainImageFormat {
-    Text,
-    Json,
-    /// One page with all pictures in it.
-    Html,
 }
 
 #[derive(Args, Debug)]
@@ -417,7 +362,7 @@ fn triple<T: std::str::FromStr + Copy>(text: &str) -> Result<[T; 3], String> {
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(crate) fn share(text: &str) -> Result<f64, String> {
     let wrong = || "a number from 0 to 1 is needed".to_owned();
     let share: f64 = text.parse().map_err(|_| wrong())?;
     (0.0..=1.0)

@@ -9,10 +9,17 @@
 
 mod args;
 mod commands;
+mod evidence_args;
+mod features;
 mod message;
 mod model;
+mod network;
 mod progress;
+mod query_args;
+mod recount;
 mod sample;
+mod signed_args;
+mod table;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -26,6 +33,16 @@ fn main() -> ExitCode {
         args::Command::Graph(args) => commands::graph::run(&args),
         args::Command::Featvis(args) => commands::featvis::run(&args),
         args::Command::ExplainImage(args) => commands::explain_image::run(&args),
+        args::Command::Flow(args) => commands::flow::run(&args),
+        args::Command::Evaluate(args) => commands::evaluate::run(&args),
+        args::Command::Whatif(args) => commands::whatif::run(&args),
+        args::Command::Classes(args) => commands::classes::run(&args),
+        args::Command::Predictions(args) => commands::predictions::run(&args),
+        args::Command::Channels(args) => commands::channels::run(&args),
+        args::Command::Similar(args) => commands::similar::run(&args),
+        args::Command::Compare(args) => commands::compare::run(&args),
+        args::Command::Embed(args) => commands::embed::run(&args),
+        args::Command::Paths(args) => commands::paths::run(&args),
         args::Command::Serve(args) => commands::serve::run(&args),
         args::Command::Export(args) => commands::export::run(&args),
         args::Command::Merge(args) => commands::merge::run(&args),

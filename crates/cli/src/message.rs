@@ -46,6 +46,11 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
+/// `1 image`, `2 images`.
+pub fn images(count: u32) -> String {
+    format!("{count} image{}", if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

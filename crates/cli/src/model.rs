@@ -12,7 +12,6 @@ use summit_images::{
 };
 use summit_nn::layers::{Blocks, LayerValue, find_blocks, find_layers, layers_from_names};
 use summit_nn::onnx::{self, LoadOptions, Model};
-use summit_store::Run;
 use summit_tables::{ChannelId, ClassEntry, ClassId, LayerId, LayerInfo};
 
 /// Loads a model file.
@@ -219,112 +218,24 @@ pub fn images(model: &Model, model_path: &Path, args: &ImageArgs) -> Result<Labe
     })
 }
 
-/// The channel meant by `LAYER:CHANNEL`.
+/// The channel meant by `LAYER:CHANNEL`, the layer by name or position.
 pub fn find_channel(text: &str, layers: &[LayerInfo]) -> Result<(LayerId, ChannelId)> {
     let (name, channel) = text
         .rsplit_once(':')
-        .context("LAYER:CHANNEL is needed, for example mixed4a:55")?;
-    let (index, layer) = layers
-        .iter()
-        .enumerate()
-        .find(|(_, layer)| layer.name == name)
-        .with_context(|| format!("there is no layer \"{name}\"; `summit inspect` lists them"))?;
-    let channels = layer.channels;
+        .with_context(|| format!("\"{text}\": LAYER:CHANNEL is needed, for example mixed4a:55"))?;
+    let named = layers.iter().position(|layer| layer.name == name);
+    let numbered = || name.parse().ok().filter(|&index| index < layers.len());
+    let index = named.or_else(numbered).with_context(|| {
+        format!("\"{text}\": there is no layer \"{name}\"; `summit inspect` lists them")
+    })?;
+    let channels = layers.get(index).map_or(0, |layer| layer.channels);
     let channel = channel
         .parse()
         .ok()
         .filter(|&channel| channel < channels)
         .with_context(|| {
-            format!(
-                "\"{channel}\" is none of the layer's channels 0 to {}",
-                channels - 1
-            )
+            let last = channels.saturating_sub(1);
+            format!("\"{text}\": the layer's channels are 0 to {last}")
         })?;
     Ok((LayerId::from_index(index), ChannelId(channel)))
-}
-
-/// The network of a finished run.
-pub struct RunModel {
-    pub model: Model,
-    /// As in the run's tables.
-    pub layers: Vec<LayerValue>,
-    pub preprocessing: Preprocessing,
-}
-
-/// Loads the model a run was made with, from `given` or from where it lay then.
-pub fn of_run(run: &Run, given: Option<&Path>) -> Result<RunModel> {
-    let spec = &run.manifest().spec;
-    let path = given
-        .map(Path::to_owned)
-        .or_else(|| summit_site::model_file(run.path()))
-        .context("the run does not say where its model is; give --model")?;
-    if !path.is_file() {
-        bail!("the run's model is gone; give --model: {}", path.display());
-    }
-    if sha256(&path)? != spec.model.sha256 {
-        bail!(
-            "this is not the model of the run (its content differs from {}): {}",
-            spec.model.name,
-            path.display()
-        );
-    }
-    let shape: Option<Vec<usize>> = spec
-        .model
-        .input_shape
-        .iter()
-        .map(|&extent| usize::try_from(extent).ok())
-        .collect();
-    let shape = shape.and_then(|shape| shape.try_into().ok());
-    let model = load(&path, shape, None)?;
-    let names: Vec<String> = run
-        .model_info()
-        .layers
-        .iter()
-        .map(|layer| layer.name.clone())
-        .collect();
-    let layers = layers_from_names(&model.graph, &names)?;
-    let preprocessing = serde_json::from_value(spec.preprocessing.clone())
-        .context("the run's preprocessing is not understood")?;
-    Ok(RunModel {
-        model,
-        layers,
-        preprocessing,
-    })
-}
-
-/// The class a user means: by external id, number, name or synonym.
-pub fn find_class(classes: &[ClassEntry], text: &str) -> Result<ClassId> {
-    let plain = |name: &str| name.to_lowercase().replace(['_', '-'], " ");
-    let wanted = plain(text);
-    let exact = classes.iter().find(|class| class.external_id == text);
-    let numbered = || {
-        text.parse::<u32>()
-            .ok()
-            .and_then(|n| classes.iter().find(|c| c.class.0 == n))
-    };
-    let named = || classes.iter().find(|class| plain(&class.name) == wanted);
-    let synonym = || {
-        classes
-            .iter()
-            .find(|class| class.synonyms.iter().any(|name| plain(name) == wanted))
-    };
-    if let Some(class) = exact.or_else(numbered).or_else(named).or_else(synonym) {
-        return Ok(class.class);
-    }
-    let similar: Vec<String> = classes
-        .iter()
-        .filter(|class| plain(&class.name).contains(&wanted))
-        .take(5)
-        .map(|class| format!("{} ({})", class.name, class.external_id))
-        .collect();
-    if similar.is_empty() {
-        bail!(
-            "there is no class \"{text}\" among the {} classes of this run",
-            classes.len()
-        );
-    }
-    bail!(
-        "there is no class \"{text}\"; did you mean {}?",
-        similar.join(", ")
-    );
 }

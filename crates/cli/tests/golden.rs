@@ -603,6 +603,7 @@ fn graph_equals(case: &Case, tables: &ShardTables, counts: &[Vec<Csr>], wanted: 
             class: ClassId(group),
             name: "group".into(),
         }],
+        contrast: None,
     };
     let graph = conv_max_graph(&tables, &links, &logits, &parameters).unwrap();
     let at = format!("{} group {group} {}", case.name, wanted["start_threshold"]);

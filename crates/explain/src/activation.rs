@@ -20,6 +20,73 @@ pub struct ActivationCounts {
 }
 
 impl ActivationCounts {
+    /// From one row per group.
+    ///
+    /// * `rows`: `[groups][channels]`, u32, images.
+    ///
+    /// # Errors
+    /// When a row has another length, or the matrix exceeds [`MAX_CELLS`].
+    pub fn from_rows(channels: u32, rows: &[Vec<u32>]) -> Result<Self, ExplainError> {
+        let groups = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        let mut counts = Self::zeros(groups, channels)?;
+        counts.counts.clear();
+        for row in rows {
+            if row.len() != channels as usize {
+                return Err(ExplainError::ShapeMismatch {
+                    what: "a row of activation counts",
+                    found: row.len(),
+                    expected: channels as usize,
+                    layer: 0,
+                });
+            }
+            counts.counts.extend_from_slice(row);
+        }
+        Ok(counts)
+    }
+
+    /// No image counted.
+    ///
+    /// # Errors
+    /// When the matrix exceeds [`MAX_CELLS`].
+    pub fn zeros(groups: u32, channels: u32) -> Result<Self, ExplainError> {
+        check_channels(channels, "a layer")?;
+        let cells = u64::from(groups) * u64::from(channels);
+        if cells > MAX_CELLS {
+            return Err(ExplainError::TooLarge {
+                what: "the activation counts",
+                cells,
+                limit: MAX_CELLS,
+            });
+        }
+        Ok(Self {
+            groups,
+            channels,
+            counts: vec![0; groups as usize * channels as usize],
+        })
+    }
+
+    /// Adds images to one entry (saturating).
+    ///
+    /// # Errors
+    /// When the group or the channel lies outside.
+    pub fn add(
+        &mut self,
+        group: GroupId,
+        channel: ChannelId,
+        images: u32,
+    ) -> Result<(), ExplainError> {
+        let outside = |what, value, limit| ExplainError::IdOutside { what, value, limit };
+        if channel.0 >= self.channels {
+            return Err(outside("channel", channel.0, self.channels));
+        }
+        let start = group.0 as usize * self.channels as usize;
+        match self.counts.get_mut(start + channel.index()) {
+            Some(count) => *count = count.saturating_add(images),
+            None => return Err(outside("group", group.0, self.groups)),
+        }
+        Ok(())
+    }
+
     /// Number of groups.
     #[must_use]
     pub fn groups(&self) -> u32 {
@@ -60,54 +127,25 @@ pub fn activation_counts(
     assign: impl Fn(ImageId) -> Option<GroupId>,
     excluded: &[ChannelId],
 ) -> Result<ActivationCounts, ExplainError> {
-    check_channels(channels, "a layer")?;
-    let cells = u64::from(groups) * u64::from(channels);
-    if cells > MAX_CELLS {
-        return Err(ExplainError::TooLarge {
-            what: "the activation counts",
-            cells,
-            limit: MAX_CELLS,
-        });
-    }
+    let mut counts = ActivationCounts::zeros(groups, channels)?;
     let mut keep = vec![true; channels as usize];
     for channel in excluded {
         if let Some(flag) = keep.get_mut(channel.index()) {
             *flag = false;
         }
     }
-    let width = channels as usize;
-    let mut counts = vec![0u32; groups as usize * width];
     for entry in top_channels {
-        let channel = entry.channel.index();
-        match keep.get(channel) {
-            None => {
-                return Err(ExplainError::IdOutside {
-                    what: "channel",
-                    value: entry.channel.0,
-                    limit: channels,
-                });
-            }
-            Some(false) => continue,
-            Some(true) => {}
+        let kept = keep.get(entry.channel.index()).copied();
+        // A channel outside the layer goes on to be refused.
+        if kept == Some(false) {
+            continue;
         }
         let Some(group) = assign(entry.image) else {
             continue;
         };
-        if group.0 >= groups {
-            return Err(ExplainError::IdOutside {
-                what: "group",
-                value: group.0,
-                limit: groups,
-            });
-        }
-        let cell = &mut counts[group.0 as usize * width + channel];
-        *cell = cell.saturating_add(1);
+        counts.add(group, entry.channel, 1)?;
     }
-    Ok(ActivationCounts {
-        groups,
-        channels,
-        counts,
-    })
+    Ok(counts)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! Graphs of many classes of a GoogLeNet-sized network, timed: run with
-//! `cargo test --release -p summit-explain --test scale -- --ignored --nocapture`.
+//! Graphs and maps of 1,000 classes of a GoogLeNet-sized network (5,500 channels), from tables made
+//! here, timed on two threads: run with
+//! `cargo test --release -p summit-explain --test scale -- --ignored --nocapture --test-threads 1`.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +11,10 @@
 )]
 
 use std::time::Instant;
-use summit_explain::{BridgePlan, Csr, GraphParameters, GroupTables, TargetClass, conv_max_graph};
+use summit_explain::embedding::{SparseRows, Umap, embed_layer, embed_layers};
+use summit_explain::{
+    AttributionGraph, BridgePlan, Csr, GraphParameters, GroupTables, TargetClass, conv_max_graph,
+};
 use summit_tables::{
     Block, BlockEdge, BlockStep, ChannelLink, ClassId, ConvId, ConvInfo, LayerId, LayerInfo,
 };
@@ -145,86 +149,165 @@ impl Network {
     }
 }
 
-#[test]
-#[ignore = "a measurement"]
-fn many_classes() {
-    let net = Network::googlenet();
-    let layers: Vec<LayerInfo> = net
+/// Classes of the published data.
+const CLASSES: u32 = 1000;
+
+/// Threads the classes are shared out to.
+const THREADS: u32 = 2;
+
+fn layers(net: &Network) -> Vec<LayerInfo> {
+    let layer = |(index, &channels): (usize, &u32)| LayerInfo {
+        id: LayerId::from_index(index),
+        name: format!("layer{index}"),
+        channels,
+        height: 1,
+        width: 1,
+        signed: false,
+        receptive_stride: [1.0; 2],
+        receptive_size: [1; 2],
+        receptive_start: [0.0; 2],
+        is_cut: true,
+    };
+    net.widths.iter().enumerate().map(layer).collect()
+}
+
+/// Seconds this thread has had a processor: wall time says little on a busy machine. Linux only.
+fn processor_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds: f64 = text
+        .split(' ')
+        .next()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0.0);
+    nanoseconds / 1e9
+}
+
+fn peak_memory() -> String {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("VmHWM"));
+    line.unwrap_or("VmHWM unknown").to_owned()
+}
+
+/// Bridging, PageRank, selection and layout of one class; seconds of it, tables not counted.
+fn one_class(
+    net: &Network,
+    layers: &[LayerInfo],
+    plans: &[BridgePlan],
+    class: u32,
+) -> (f64, AttributionGraph) {
+    let mut noise = Noise(0x5eed + u64::from(class));
+    let counts = net.counts(&mut noise);
+    let activation: Vec<Vec<u32>> = net
         .widths
         .iter()
-        .enumerate()
-        .map(|(index, &channels)| LayerInfo {
-            id: LayerId::from_index(index),
-            name: format!("layer{index}"),
-            channels,
-            height: 1,
-            width: 1,
-            signed: false,
-            receptive_stride: [1.0; 2],
-            receptive_size: [1; 2],
-            receptive_start: [0.0; 2],
-            is_cut: true,
+        .map(|&width| {
+            (0..width)
+                .map(|_| IMAGES / (1 + noise.skewed(400)))
+                .collect()
         })
         .collect();
-    let plans: Vec<BridgePlan> = net
-        .blocks
-        .iter()
-        .map(|block| BridgePlan::new(block, &net.convs).unwrap())
-        .collect();
-    let mut noise = Noise(0x5eed);
-    let (mut bridging, mut graphing) = (0.0, 0.0);
-    let classes = 10;
-    for class in 0..classes {
-        let counts = net.counts(&mut noise);
-        let activation: Vec<Vec<u32>> = net
-            .widths
-            .iter()
-            .map(|&width| {
-                (0..width)
-                    .map(|_| (1300.0 / f64::from(1 + noise.skewed(400))) as u32)
-                    .collect()
+    let start = processor_seconds();
+    let bridge = |plan: &BridgePlan| {
+        plan.bridge(|id| counts.get(id.index()), IMAGES)
+            .unwrap()
+            .kept
+    };
+    let mut links: Vec<Csr> = plans.iter().map(bridge).collect();
+    let logits = links.pop().unwrap();
+    let rows: Vec<&[u32]> = activation.iter().map(Vec::as_slice).collect();
+    let targets = [TargetClass {
+        class: ClassId(class),
+        name: "class".to_owned(),
+    }];
+    let group = GroupTables {
+        layers,
+        name: "class",
+        images: IMAGES,
+        counts: &rows,
+        targets: &targets,
+        contrast: None,
+    };
+    let graph = conv_max_graph(&group, &links, &logits, &GraphParameters::default()).unwrap();
+    (processor_seconds() - start, graph)
+}
+
+#[test]
+#[ignore = "a measurement of minutes: cargo test --release -p summit-explain --test scale -- --ignored --nocapture"]
+fn graphs_of_all_classes() {
+    let net = Network::googlenet();
+    let layers = layers(&net);
+    let plan = |block| BridgePlan::new(block, &net.convs).unwrap();
+    let plans: Vec<BridgePlan> = net.blocks.iter().map(plan).collect();
+    let start = Instant::now();
+    let seconds: Vec<f64> = std::thread::scope(|scope| {
+        let (net, layers, plans) = (&net, &layers, &plans);
+        let worker = |thread: u32| {
+            scope.spawn(move || {
+                let classes = (thread..CLASSES).step_by(THREADS as usize);
+                classes
+                    .map(|class| one_class(net, layers, plans, class).0)
+                    .sum::<f64>()
             })
-            .collect();
-        let start = Instant::now();
-        let mut links: Vec<Csr> = plans
-            .iter()
-            .map(|plan| {
-                plan.bridge(|id| counts.get(id.index()), IMAGES)
-                    .unwrap()
-                    .kept
-            })
-            .collect();
-        bridging += start.elapsed().as_secs_f64();
-        let logits = links.pop().unwrap();
-        let rows: Vec<&[u32]> = activation.iter().map(Vec::as_slice).collect();
-        let targets = [TargetClass {
-            class: ClassId(class),
-            name: "class".to_owned(),
-        }];
-        let group = GroupTables {
-            layers: &layers,
-            name: "class",
-            images: IMAGES,
-            counts: &rows,
-            targets: &targets,
         };
-        let start = Instant::now();
-        let graph = conv_max_graph(&group, &links, &logits, &GraphParameters::default()).unwrap();
-        graphing += start.elapsed().as_secs_f64();
-        if class == 0 {
-            println!(
-                "counts {} entries, links {} entries, {} nodes, {} edges, PageRank {:?} rounds",
-                counts.iter().map(Csr::entries).sum::<usize>(),
-                links.iter().map(Csr::entries).sum::<usize>(),
-                graph.nodes.len(),
-                graph.edges.len(),
-                graph.parameters.pagerank_rounds,
-            );
-        }
-    }
+        let workers: Vec<_> = (0..THREADS).map(worker).collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .collect()
+    });
+    let (_, graph) = one_class(&net, &layers, &plans, 0);
     println!(
-        "per class: bridge {:.1} ms, graph {:.1} ms",
-        1e3 * bridging / f64::from(classes),
-        1e3 * graphing / f64::from(classes)
+        "{CLASSES} classes x {} channels: {:.1} s on each of {THREADS} threads ({:.0} s with making the tables); \
+         class 0: {} nodes, {} edges, {:?} rounds of PageRank; {}",
+        net.widths.iter().sum::<u32>(),
+        seconds.iter().fold(0.0, |a: f64, &b| a.max(b)),
+        start.elapsed().as_secs_f64(),
+        graph.nodes.len(),
+        graph.edges.len(),
+        graph.parameters.pagerank_rounds,
+        peak_memory()
+    );
+}
+
+#[test]
+#[ignore = "a measurement of minutes: cargo test --release -p summit-explain --test scale -- --ignored --nocapture"]
+fn maps_of_all_classes() {
+    let net = Network::googlenet();
+    let mut noise = Noise(0x5eed);
+    let layers: Vec<SparseRows> = net
+        .widths
+        .iter()
+        .map(|&width| {
+            let rows: Vec<Vec<u32>> = (0..CLASSES)
+                .map(|class| {
+                    let mut row = vec![0; width as usize];
+                    // 5 top channels an image, around a place that neighbouring classes share.
+                    for _ in 0..IMAGES * 5 {
+                        let channel = (class * width / CLASSES + noise.skewed(width)) % width;
+                        row[channel as usize] += 1;
+                    }
+                    row
+                })
+                .collect();
+            SparseRows::from_counts(rows.iter().map(Vec::as_slice)).unwrap()
+        })
+        .collect();
+    let largest = layers.last().unwrap();
+    let start = (Instant::now(), processor_seconds());
+    let map = embed_layer(largest, &Umap::default()).unwrap();
+    println!(
+        "one layer, {CLASSES} classes x {} channels: {:.1} s ({:.1} s of this thread's processor time), {:?}",
+        net.widths.last().unwrap(),
+        start.0.elapsed().as_secs_f64(),
+        processor_seconds() - start.1,
+        map.trustworthiness
+    );
+    let start = Instant::now();
+    let maps = embed_layers(&layers, &Umap::default()).unwrap();
+    println!(
+        "{} layers, chained: {:.1} s; {}",
+        maps.len(),
+        start.elapsed().as_secs_f64(),
+        peak_memory()
     );
 }

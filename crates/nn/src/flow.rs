@@ -7,6 +7,10 @@
 //!
 //! Sums run over positions. Because layers are cuts, `sum_j E_i->j = R_i`. What no input explains,
 //! `R_j - sum_i E_i->j`, is the bias share of j.
+//!
+//! Two relatives go the same way: with derivatives averaged on the straight line from the all-zero
+//! input to the image ([`SignedMeasure::IntegratedGradients`]), and with the rules of layer-wise
+//! relevance propagation in place of derivatives ([`SignedMeasure::Lrp`]).
 
 use crate::exec::{CompileError, CompileOptions, Hooks, Network, RunError, Session, TensorView};
 use crate::grad::{Derived, GradError, GradientRule, Request, between, derive};
@@ -24,9 +28,56 @@ pub enum FlowError {
     Compile(#[from] CompileError),
 }
 
+/// What a signed score or edge is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SignedMeasure {
+    /// Gradient times activation.
+    #[default]
+    Flow,
+    /// The same with the gradient averaged at the multiples 1/5, 2/5, ..., 1 of the input
+    /// (integrated gradients on the input, as in EAP-IG, arXiv 2403.17806).
+    IntegratedGradients,
+    /// Relevance under the gamma rule (`gamma` 0.25, `epsilon` 1e-6).
+    Lrp,
+}
+
+impl SignedMeasure {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Flow, Self::IntegratedGradients, Self::Lrp];
+
+    /// The name on the command line and in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flow => "flow",
+            Self::IntegratedGradients => "flow-ig",
+            Self::Lrp => "lrp",
+        }
+    }
+
+    /// Inputs the gradient is averaged over.
+    fn steps(self) -> usize {
+        match self {
+            Self::IntegratedGradients => 5,
+            Self::Flow | Self::Lrp => 1,
+        }
+    }
+
+    fn rule(self) -> GradientRule {
+        match self {
+            Self::Flow | Self::IntegratedGradients => GradientRule::Plain,
+            Self::Lrp => GradientRule::LrpGamma {
+                gamma: 0.25,
+                epsilon: 1e-6,
+            },
+        }
+    }
+}
+
 /// Networks for the scores of all layers and for the edges of every block; shared by workers.
 #[derive(Debug)]
 pub struct Flow {
+    measure: SignedMeasure,
     scores: Arc<Network>,
     seed: ValueId,
     /// Per layer: activations, gradient, scores in the derived graph.
@@ -37,7 +88,7 @@ pub struct Flow {
 /// Values of one layer in the derived graph of all scores.
 #[derive(Clone, Copy, Debug)]
 struct Watched {
-    activation: ValueId,
+    activation: Option<ValueId>,
     gradient: Option<ValueId>,
     scores: Option<ValueId>,
 }
@@ -47,7 +98,10 @@ struct Watched {
 struct Block {
     network: Arc<Network>,
     seed: ValueId,
-    scores: Option<ValueId>,
+    /// `[masks, C]`; with several steps the gradient `[masks, C, H, W]`, to be multiplied by the
+    /// activations of the image itself.
+    found: Option<ValueId>,
+    averaged: bool,
     masks: usize,
 }
 
@@ -60,6 +114,14 @@ pub struct ImageFlow {
     pub seed: Vec<f32>,
     /// Per layer `[C]`: R.
     pub scores: Vec<Vec<f32>>,
+    /// The image itself last; before it, for integrated gradients, its fractions. Empty where only
+    /// scores were asked for.
+    pub points: Vec<FlowPoint>,
+}
+
+/// One run of the network, as edges need it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FlowPoint {
     /// Per layer `[C, H, W]`: activations.
     pub activations: Vec<Vec<f32>>,
     /// Per layer `[C, H, W]`: dz/da.
@@ -68,46 +130,89 @@ pub struct ImageFlow {
 
 impl Flow {
     /// Prepares the flow through `layers` (input side first) to the graph's output. `masks` channels
-    /// of a layer are followed at once, which takes as many gradients' memory.
+    /// of a layer are followed at once, which takes as many gradients' memory; 0 gives scores only,
+    /// at the least cost.
     ///
     /// # Errors
     /// When an operator cannot be differentiated, or a layer is no cut.
-    pub fn new(graph: &Graph, layers: &[ValueId], masks: usize) -> Result<Self, FlowError> {
+    pub fn new(
+        graph: &Graph,
+        layers: &[ValueId],
+        masks: usize,
+        measure: SignedMeasure,
+    ) -> Result<Self, FlowError> {
+        Self::within(graph, layers, masks, measure, usize::MAX)
+    }
+
+    /// [`Flow::new`] with fewer masks at once in blocks where a session would take more than
+    /// `max_bytes` for them; one mask is always followed.
+    ///
+    /// # Errors
+    /// As [`Flow::new`].
+    pub fn within(
+        graph: &Graph,
+        layers: &[ValueId],
+        masks: usize,
+        measure: SignedMeasure,
+        max_bytes: usize,
+    ) -> Result<Self, FlowError> {
+        let averaged = measure.steps() > 1;
+        let maps = if averaged || masks > 0 { layers } else { &[] };
         let all = derive(
             graph,
             &Request {
                 from: graph.output,
                 masks: 1,
-                wrt: layers.to_vec(),
+                wrt: maps.to_vec(),
                 weights: Vec::new(),
-                scores: layers.to_vec(),
-                keep: layers.to_vec(),
-                rule: GradientRule::Plain,
+                scores: if averaged { &[] } else { layers }.to_vec(),
+                keep: maps.to_vec(),
+                rule: measure.rule(),
             },
         )?;
         let watched: Vec<Watched> = (0..layers.len())
             .map(|index| Watched {
-                activation: all.keep[index],
-                gradient: all.gradients[index],
-                scores: all.scores[index],
+                activation: all.keep.get(index).copied(),
+                gradient: all.gradients.get(index).copied().flatten(),
+                scores: all.scores.get(index).copied().flatten(),
             })
             .collect();
         let tops = layers.iter().skip(1).chain([&graph.output]);
         let blocks = layers
             .iter()
             .zip(tops)
-            .map(|(&lower, &upper)| Block::new(graph, lower, upper, masks))
+            .filter(|_| masks > 0)
+            .map(|(&lower, &upper)| Block::new(graph, lower, upper, masks, measure, max_bytes))
             .collect::<Result<_, _>>()?;
         let observed = watched
             .iter()
-            .flat_map(|layer| [Some(layer.activation), layer.gradient, layer.scores])
+            .flat_map(|layer| [layer.activation, layer.gradient, layer.scores])
             .flatten();
         Ok(Self {
+            measure,
             scores: compile(&all, observed.collect())?,
             seed: all.seed,
             layers: watched,
             blocks,
         })
+    }
+
+    /// Channels of each layer.
+    fn channels(&self) -> Vec<usize> {
+        let values = &self.scores.graph().values;
+        let of = |id: ValueId| values.get(id.index())?.shape.get(1).copied();
+        let layers = self.layers.iter();
+        layers
+            .map(|layer| layer.activation.and_then(of).unwrap_or(0))
+            .collect()
+    }
+
+    /// Bytes a session holds, weights not counted.
+    #[must_use]
+    pub fn session_bytes(&self) -> usize {
+        let blocks = self.blocks.iter().map(|block| &block.network);
+        let networks = blocks.chain([&self.scores]);
+        networks.map(|network| network.session_bytes()).sum()
     }
 
     /// A worker's memory.
@@ -126,28 +231,48 @@ impl Flow {
 }
 
 impl Block {
-    fn new(graph: &Graph, lower: ValueId, upper: ValueId, masks: usize) -> Result<Self, FlowError> {
+    fn new(
+        graph: &Graph,
+        lower: ValueId,
+        upper: ValueId,
+        mut masks: usize,
+        measure: SignedMeasure,
+        max_bytes: usize,
+    ) -> Result<Self, FlowError> {
         let (part, _) = between(graph, lower, upper, &[])?;
-        let masks = masks.max(1);
-        let derived = derive(
-            &part,
-            &Request {
-                from: part.output,
+        let averaged = measure.steps() > 1;
+        let wanted = |yes: bool| if yes { vec![part.input] } else { Vec::new() };
+        loop {
+            let derived = derive(
+                &part,
+                &Request {
+                    from: part.output,
+                    masks,
+                    wrt: wanted(averaged),
+                    weights: Vec::new(),
+                    scores: wanted(!averaged),
+                    keep: Vec::new(),
+                    rule: measure.rule(),
+                },
+            )?;
+            let found = derived.scores.iter().chain(&derived.gradients).next();
+            let found = found.copied().flatten();
+            let options = CompileOptions {
+                observed: found.into_iter().collect(),
+                ..CompileOptions::default()
+            };
+            if masks > 1 && Network::values_bytes(&derived.graph, &options) > max_bytes {
+                masks = masks.div_ceil(2);
+                continue;
+            }
+            return Ok(Self {
+                network: Network::compile(&derived.graph, &options)?,
+                seed: derived.seed,
+                found,
+                averaged,
                 masks,
-                wrt: Vec::new(),
-                weights: Vec::new(),
-                scores: vec![part.input],
-                keep: Vec::new(),
-                rule: GradientRule::Plain,
-            },
-        )?;
-        let scores = derived.scores.first().copied().flatten();
-        Ok(Self {
-            network: compile(&derived, scores.into_iter().collect())?,
-            seed: derived.seed,
-            scores,
-            masks,
-        })
+            });
+        }
     }
 }
 
@@ -180,6 +305,31 @@ impl FlowSession {
         explain: &mut dyn FnMut(&[f32]) -> Vec<f32>,
     ) -> Result<ImageFlow, RunError> {
         let flow = Arc::clone(&self.flow);
+        let steps = flow.measure.steps();
+        let mut found = self.run_at(&flow, input, explain)?;
+        // The runner-up is that of the image, all the way.
+        let seed = found.seed.clone();
+        let mut points = Vec::new();
+        for step in 1..steps {
+            let fraction = step as f32 / steps as f32;
+            let scaled: Vec<f32> = input.iter().map(|value| value * fraction).collect();
+            let at = self.run_at(&flow, &scaled, &mut |_| seed.clone())?;
+            points.extend(at.points);
+        }
+        points.append(&mut found.points);
+        found.points = points;
+        if steps > 1 {
+            found.scores = averaged(&found.points, &flow.channels());
+        }
+        Ok(found)
+    }
+
+    fn run_at(
+        &mut self,
+        flow: &Flow,
+        input: &[f32],
+        explain: &mut dyn FnMut(&[f32]) -> Vec<f32>,
+    ) -> Result<ImageFlow, RunError> {
         let count = flow.layers.len();
         let mut watcher = Watcher {
             output: flow.scores.graph().output,
@@ -188,35 +338,73 @@ impl FlowSession {
             explain,
             found: ImageFlow {
                 scores: vec![Vec::new(); count],
+                ..ImageFlow::default()
+            },
+            point: FlowPoint {
                 activations: vec![Vec::new(); count],
                 gradients: vec![Vec::new(); count],
-                ..ImageFlow::default()
             },
         };
         self.scores.run_with(input, &mut watcher)?;
-        Ok(watcher.found)
+        let Watcher {
+            mut found, point, ..
+        } = watcher;
+        if flow.layers.iter().any(|layer| layer.activation.is_some()) {
+            found.points.push(point);
+        }
+        Ok(found)
     }
 
     /// Edges into `channels` of the layer above `layer` (into logits above the last layer):
-    /// `[channels][C]`. `activation` is the layer's, `gradient` that of the layer above (of the
-    /// logits), as [`FlowSession::scores`] gave them.
+    /// `[channels][C]`, for an image of which [`FlowSession::scores`] gave `flow`.
     ///
     /// # Errors
-    /// When an extent is wrong.
+    /// When there is no such layer or channel, or the flow was prepared without edges.
     pub fn edges(
         &mut self,
         layer: usize,
-        activation: &[f32],
-        gradient: &[f32],
+        flow: &ImageFlow,
         channels: &[usize],
     ) -> Result<Vec<Vec<f32>>, RunError> {
-        let flow = Arc::clone(&self.flow);
-        let (Some(block), Some(session)) = (flow.blocks.get(layer), self.blocks.get_mut(layer))
+        let own = Arc::clone(&self.flow);
+        let missing = |expected: usize| RunError::Input { expected, found: 0 };
+        let (Some(block), Some(session)) = (own.blocks.get(layer), self.blocks.get_mut(layer))
         else {
-            return Ok(Vec::new());
+            return Err(missing(layer));
         };
-        let graph = block.network.graph();
-        let shape = &graph.values[block.seed.index()].shape;
+        let image = flow.points.last().and_then(|p| p.activations.get(layer));
+        let image = image.ok_or_else(|| missing(1))?;
+        let mut sums: Vec<Vec<f32>> = Vec::new();
+        for point in &flow.points {
+            let activation = point.activations.get(layer).ok_or_else(|| missing(1))?;
+            let gradient = point.gradients.get(layer + 1).unwrap_or(&flow.seed);
+            let found = block.edges(session, activation, gradient, image, channels)?;
+            if sums.is_empty() {
+                sums = found;
+                continue;
+            }
+            for (sum, more) in sums.iter_mut().flatten().zip(found.iter().flatten()) {
+                *sum += more;
+            }
+        }
+        let count = flow.points.len() as f32;
+        sums.iter_mut().flatten().for_each(|sum| *sum /= count);
+        Ok(sums)
+    }
+}
+
+impl Block {
+    /// Edges at one point; `image` is the activation they are multiplied by.
+    fn edges(
+        &self,
+        session: &mut Session,
+        activation: &[f32],
+        gradient: &[f32],
+        image: &[f32],
+        channels: &[usize],
+    ) -> Result<Vec<Vec<f32>>, RunError> {
+        let graph = self.network.graph();
+        let shape = &graph.values[self.seed.index()].shape;
         let above = shape.get(1).copied().unwrap_or(1);
         if !gradient.len().is_multiple_of(above) || channels.iter().any(|&j| j >= above) {
             return Err(RunError::Input {
@@ -226,25 +414,62 @@ impl FlowSession {
         }
         let inputs = graph.values[graph.input.index()].shape[1];
         let mut edges = Vec::with_capacity(channels.len());
-        for part in channels.chunks(block.masks) {
+        for part in channels.chunks(self.masks) {
             let mut masked = Masked {
-                seed: block.seed,
-                scores: block.scores,
+                seed: self.seed,
+                wanted: self.found,
                 gradient,
                 plane: gradient.len() / above,
                 channels: part,
                 found: Vec::new(),
             };
             session.run_with(activation, &mut masked)?;
-            if masked.found.is_empty() {
+            let mut found = masked.found;
+            if found.is_empty() {
                 // Nothing passes from one layer to the other.
-                masked.found = vec![0.0; inputs * part.len()];
+                found = vec![0.0; inputs * part.len()];
+            } else if self.averaged {
+                found = dots(&found, image, inputs);
             }
-            let rows = masked.found.chunks_exact(inputs).take(part.len());
+            let rows = found.chunks_exact(inputs).take(part.len());
             edges.extend(rows.map(<[f32]>::to_vec));
         }
         Ok(edges)
     }
+}
+
+/// Per channel `< gradient, activation >` of gradients `[images, C, H, W]` and one map `[C, H, W]`.
+fn dots(gradients: &[f32], activation: &[f32], channels: usize) -> Vec<f32> {
+    let plane = (activation.len() / channels.max(1)).max(1);
+    let dot = |(a, b): (&[f32], &[f32])| -> f32 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+    gradients
+        .chunks_exact(activation.len().max(1))
+        .flat_map(|gradient| {
+            gradient
+                .chunks_exact(plane)
+                .zip(activation.chunks_exact(plane))
+                .map(dot)
+        })
+        .collect()
+}
+
+/// Per layer `[C]`: scores from the mean gradient of all points and the activations of the last.
+fn averaged(points: &[FlowPoint], channels: &[usize]) -> Vec<Vec<f32>> {
+    let Some(image) = points.last() else {
+        return Vec::new();
+    };
+    let layers = image.activations.iter().zip(channels).enumerate();
+    layers
+        .map(|(layer, (activation, &channels))| {
+            let mut mean = vec![0.0; activation.len()];
+            for point in points {
+                for (mean, gradient) in mean.iter_mut().zip(&point.gradients[layer]) {
+                    *mean += gradient / points.len() as f32;
+                }
+            }
+            dots(&mean, activation, channels)
+        })
+        .collect()
 }
 
 /// Collects what [`FlowSession::scores`] returns.
@@ -254,6 +479,7 @@ struct Watcher<'a> {
     layers: &'a [Watched],
     explain: &'a mut dyn FnMut(&[f32]) -> Vec<f32>,
     found: ImageFlow,
+    point: FlowPoint,
 }
 
 impl Hooks for Watcher<'_> {
@@ -262,11 +488,11 @@ impl Hooks for Watcher<'_> {
             self.found.logits = view.to_vec();
         }
         for (index, layer) in self.layers.iter().enumerate() {
-            if value == layer.activation {
-                self.found.activations[index] = view.to_vec();
+            if Some(value) == layer.activation {
+                self.point.activations[index] = view.to_vec();
             }
             if Some(value) == layer.gradient {
-                self.found.gradients[index] = view.to_vec();
+                self.point.gradients[index] = view.to_vec();
             }
             if Some(value) == layer.scores {
                 self.found.scores[index] = view.to_vec();
@@ -287,7 +513,7 @@ impl Hooks for Watcher<'_> {
 /// Feeds a gradient masked to one channel per image.
 struct Masked<'a> {
     seed: ValueId,
-    scores: Option<ValueId>,
+    wanted: Option<ValueId>,
     gradient: &'a [f32],
     plane: usize,
     channels: &'a [usize],
@@ -296,7 +522,7 @@ struct Masked<'a> {
 
 impl Hooks for Masked<'_> {
     fn observe(&mut self, value: ValueId, view: TensorView<'_>) {
-        if Some(value) == self.scores {
+        if Some(value) == self.wanted {
             self.found = view.to_vec();
         }
     }

@@ -14,7 +14,7 @@ use common::{Archive, conservation, image_tensor, json, margin, numbers, runner_
 use std::path::Path;
 use std::sync::Arc;
 use summit_nn::exec::{CompileOptions, Hooks, ImageViewMut, Network};
-use summit_nn::flow::Flow;
+use summit_nn::flow::{Flow, SignedMeasure};
 use summit_nn::grad::between;
 use summit_nn::graph::{Tensor, ValueId};
 use summit_nn::layers::find_layers;
@@ -87,7 +87,7 @@ fn golden_scores_and_edges_are_reproduced() {
     for name in CASES {
         let case = Case::open(&shared, name);
         let values: Vec<ValueId> = case.layers.iter().map(|layer| layer.1).collect();
-        let flow = Arc::new(Flow::new(&case.model.graph, &values, 5).unwrap());
+        let flow = Arc::new(Flow::new(&case.model.graph, &values, 5, SignedMeasure::Flow).unwrap());
         let mut session = flow.session();
         let mut expected = case.expected("flow.npz");
         let runner_ups = expected.integers("runner_up");
@@ -102,15 +102,9 @@ fn golden_scores_and_edges_are_reproduced() {
             assert_eq!(runner_up(&flow.logits, label) as i64, runner_ups[image]);
             for (layer, own) in flow.scores.iter().enumerate() {
                 scores[layer].extend_from_slice(own);
-                let (above, channels) = match flow.gradients.get(layer + 1) {
-                    Some(gradient) => (gradient, flow.scores[layer + 1].len()),
-                    None => (&flow.seed, flow.logits.len()),
-                };
-                let all: Vec<usize> = (0..channels).collect();
-                let found = session
-                    .edges(layer, &flow.activations[layer], above, &all)
-                    .unwrap()
-                    .concat();
+                let above = flow.scores.get(layer + 1).unwrap_or(&flow.logits);
+                let all: Vec<usize> = (0..above.len()).collect();
+                let found = session.edges(layer, &flow, &all).unwrap().concat();
                 if layer + 1 == values.len() {
                     logit_edges.extend(found);
                 } else {
@@ -248,8 +242,45 @@ fn flow_is_conserved_on_real_networks() {
             100.0
         };
         let input = common::samples::uniform(5, "image", shape, -scale, scale);
-        let worst = conservation(&model.graph, &input, 207);
-        println!("{name}: sums of edges differ from scores by {worst:.1e} at most");
-        assert!(worst <= CONSERVATION, "{name}: {worst:.1e}");
+        for measure in [SignedMeasure::Flow, SignedMeasure::IntegratedGradients] {
+            let worst = conservation(&model.graph, &input, 207, measure);
+            let measure = measure.name();
+            println!("{name}, {measure}: sums of edges differ from scores by {worst:.1e} at most");
+            assert!(worst <= CONSERVATION, "{name}, {measure}: {worst:.1e}");
+        }
     }
+}
+
+#[test]
+fn less_memory_gives_the_same_edges_but_for_rounding() {
+    let Some(shared) = shared() else { return };
+    let case = Case::open(&shared, CASES[0]);
+    let values: Vec<ValueId> = case.layers.iter().map(|layer| layer.1).collect();
+    let graph = &case.model.graph;
+    let all_edges = |max_bytes: usize| {
+        let flow = Flow::within(graph, &values, 7, SignedMeasure::Flow, max_bytes).unwrap();
+        let bytes = flow.session_bytes();
+        let mut session = Arc::new(flow).session();
+        let label = case.labels[0];
+        let image = session
+            .scores(&case.images[0].data, &mut |logits| margin(logits, label))
+            .unwrap();
+        let edges: Vec<Vec<f32>> = (0..values.len())
+            .flat_map(|layer| {
+                let above = image.scores.get(layer + 1).unwrap_or(&image.logits);
+                let channels: Vec<usize> = (0..above.len()).collect();
+                session.edges(layer, &image, &channels).unwrap()
+            })
+            .collect();
+        (bytes, edges)
+    };
+    let (bytes, edges) = all_edges(usize::MAX);
+    let (fewer_bytes, same_edges) = all_edges(1);
+    assert!(fewer_bytes < bytes, "{fewer_bytes} of {bytes}");
+    for (edges, same) in edges.iter().zip(&same_edges) {
+        let expected: Vec<f64> = edges.iter().copied().map(f64::from).collect();
+        let off = relative(same, &expected);
+        assert!(off <= TOLERANCE, "off by {off:.1e}");
+    }
+    assert_eq!(edges.len(), same_edges.len());
 }

@@ -14,6 +14,7 @@ use common::gradients::{Kind, Reference, References};
 use common::{conservation, margin};
 use std::collections::BTreeMap;
 use summit_nn::exec::{CompileOptions, Hooks, Network, TensorView};
+use summit_nn::flow::SignedMeasure;
 use summit_nn::grad::{Derived, GradError, Request, derive};
 use summit_nn::graph::ValueId;
 use summit_nn::onnx::{LoadOptions, load_bytes};
@@ -202,7 +203,7 @@ fn check(reference: &Reference, wrong: &mut Vec<String>) {
         }
     }
     let image = &reference.images[0];
-    let leak = conservation(graph, &image.input, reference.class);
+    let leak = conservation(graph, &image.input, reference.class, SignedMeasure::Flow);
     println!(
         "{name}: errors at most {worst_factor:.2} of PyTorch's own; sums of edges off by {leak:.1e}"
     );

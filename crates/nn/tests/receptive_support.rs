@@ -101,14 +101,10 @@ fn units_see_their_field_and_nothing_else() {
                 .collect();
             let mut seen = vec![[false; 4]; layers.len()];
             for number in 0..IMAGES {
-                let image = uniform(number, "image", &[1, 3, SIDE, SIDE], -bound, bound);
-                let noise = uniform(
-                    number,
-                    "noise",
-                    &[1, 3, SIDE, SIDE],
-                    -3.0 * bound,
-                    3.0 * bound,
-                );
+                let random = |name, bound: f64| {
+                    uniform(number, name, &[1, 3, SIDE, SIDE], -bound, bound).data
+                };
+                let (image, noise) = (random("image", bound), random("noise", 3.0 * bound));
                 let before = units(&mut session, &layers, &places, &image);
                 for index in 0..layers.len() {
                     for (side, &(axis, line)) in lines[index].iter().enumerate() {

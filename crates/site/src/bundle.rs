@@ -1,12 +1,10 @@
 //! Makes the files of the bundle from a finished run.
 //!
-//! Place in the flow: `store` and the image folder in, bytes out, one [`BundleFile`] at a time. What
+//! Place in the flow: `query` and the image folder in, bytes out, one [`BundleFile`] at a time. What
 //! several files share (the image table, the rows of A, coordinates) is computed once and kept:
 //! `O(images + layers x classes x channels)` memory.
 
-use crate::embedding::{self, cosine};
 use crate::file::BundleFile;
-use crate::graphs::{ClassGroup, GraphMaker, class_name, class_of};
 use crate::pictures::{Crops, encode};
 use crate::schema::{
     ActivationFile, ActivationRow, BUNDLE_SCHEMA_VERSION, ChannelExamples, ChannelFile,
@@ -16,11 +14,15 @@ use crate::{SiteError, summary};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use summit_explain::{NO_LABEL, SelectionParameters, group_of_cell};
-use summit_store::{CellFilter, Run};
+use std::sync::OnceLock;
+use summit_explain::embedding::Umap;
+use summit_explain::predictions::by_margin;
+use summit_explain::slice::explained_class;
+use summit_explain::{ActivationCounts, GroupSpec, NO_LABEL, cosine};
+use summit_query::{GraphChoices, MapOf, Maps, NoRecount, Questions};
+use summit_store::Source;
 use summit_tables::{
-    ChannelId, ClassId, DatasetExample, Grouping, ImageId, ImageRecord, LayerId, LayerInfo,
+    ChannelId, ClassId, DatasetExample, GroupId, Grouping, ImageId, ImageRecord, LayerId, LayerInfo,
 };
 
 /// How pictures are made (ui and atlas agree through the manifest).
@@ -34,6 +36,9 @@ pub const PICTURES: PictureFacts = PictureFacts {
     sheet_images: 200,
     features: false,
 };
+
+/// How the map is made, for people: [`Umap`].
+const EMBEDDING_METHOD: &str = "UMAP";
 
 /// Classes listed per channel.
 const CLASSES_PER_CHANNEL: usize = 8;
@@ -50,20 +55,15 @@ pub trait BundleSource: Send + Sync {
 /// A run's bundle, made on demand.
 #[derive(Debug)]
 pub struct Bundle {
-    pub(crate) run: Run,
-    pub(crate) images: Arc<[ImageRecord]>,
+    pub(crate) questions: Questions,
     /// Classes with images, ascending, with their numbers of images.
     pub(crate) groups: Vec<(ClassId, u32)>,
     pub(crate) data_set: String,
-    pub(crate) graphs: Option<GraphMaker>,
     pub(crate) crops: Result<Crops, String>,
-    counts: Vec<OnceLock<LayerCounts>>,
+    counts: Vec<OnceLock<ActivationCounts>>,
     examples: Vec<OnceLock<Vec<DatasetExample>>>,
-    embeddings: OnceLock<Vec<Vec<[f32; 2]>>>,
+    maps: OnceLock<Maps>,
 }
-
-/// A of one layer, `[groups][channels]`, images.
-type LayerCounts = Vec<Vec<u32>>;
 
 impl Bundle {
     /// Opens a finished run.
@@ -75,38 +75,26 @@ impl Bundle {
     /// # Errors
     /// There is no finished run, or its tables are damaged.
     pub fn open(path: &Path, image_root: Option<PathBuf>) -> Result<Self, SiteError> {
-        let run = Run::open(path)?;
-        let images: Arc<[ImageRecord]> = run.images()?.collect::<Result<Vec<_>, _>>()?.into();
-        let groups = crate::graphs::class_sizes(&images, false)
-            .into_iter()
-            .collect();
-        let root = image_root.or_else(|| crate::pictures::image_root(path));
+        let questions = Questions::open(path)?;
+        let groups = questions.class_sizes(Grouping::Label).into_iter().collect();
+        let root = image_root.or_else(|| Source::of(path).images);
         let data_set = root
             .as_deref()
             .and_then(Path::file_name)
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let crops = match root {
             None => Err("the run does not say where its images are".to_owned()),
-            Some(root) => {
-                Crops::open(&run, root, Arc::clone(&images)).map_err(|problem| problem.to_string())
-            }
+            Some(root) => Crops::open(&questions, root).map_err(|problem| problem.to_string()),
         };
-        let graphs = match GraphMaker::new(&run, SelectionParameters::default()) {
-            Ok(maker) => Some(maker),
-            Err(SiteError::NoInfluence { .. }) => None,
-            Err(problem) => return Err(problem),
-        };
-        let layers = run.model_info().layers.len();
+        let layers = questions.layers().len();
         Ok(Self {
-            images,
             groups,
             data_set,
-            graphs,
             crops,
             counts: (0..layers).map(|_| OnceLock::new()).collect(),
             examples: (0..layers).map(|_| OnceLock::new()).collect(),
-            embeddings: OnceLock::new(),
-            run,
+            maps: OnceLock::new(),
+            questions,
         })
     }
 
@@ -124,13 +112,13 @@ impl Bundle {
             BundleFile::Classes,
             BundleFile::Confusion,
         ];
-        let layers = &self.run.model_info().layers;
+        let layers = self.questions.layers();
         for layer in layers {
             files.push(BundleFile::Embedding(layer.id));
             files.push(BundleFile::Channels(layer.id));
         }
         for &(class, _) in &self.groups {
-            if self.graphs.is_some() {
+            if self.questions.has_influence() {
                 files.push(BundleFile::Graph(class));
             }
             files.push(BundleFile::Similarity(class));
@@ -154,45 +142,28 @@ impl Bundle {
     }
 
     pub(crate) fn layer(&self, layer: LayerId) -> Result<&LayerInfo, SiteError> {
-        let found = self.run.model_info().layers.get(layer.index());
+        let found = self.questions.layers().get(layer.index());
         found.ok_or_else(|| SiteError::Absent {
             what: format!("layer {}", layer.0),
         })
     }
 
-    fn group(&self, class: ClassId) -> Result<(usize, u32), SiteError> {
+    /// Images of a class, at least 1.
+    fn size(&self, class: ClassId) -> Result<u32, SiteError> {
         let found = self.groups.binary_search_by_key(&class, |(id, _)| *id);
-        let group = found
-            .ok()
-            .and_then(|index| Some((index, self.groups.get(index)?.1)));
-        group.ok_or_else(|| SiteError::Absent {
-            what: format!("images of class {}", class.0),
-        })
+        let group = found.ok().and_then(|index| self.groups.get(index));
+        group
+            .map(|(_, images)| *images)
+            .ok_or_else(|| SiteError::Absent {
+                what: format!("images of class {}", class.0),
+            })
     }
 
-    /// A of a layer for all classes with images.
-    fn layer_counts(&self, layer: LayerId) -> Result<&LayerCounts, SiteError> {
-        let info = self.layer(layer)?;
-        let cell = self.counts.get(layer.index());
-        get_or_make(cell, || {
-            let mut counts = vec![vec![0u32; info.channels as usize]; self.groups.len()];
-            let classes = self.run.model_info().classes;
-            for entry in self.run.activation_counts(layer, CellFilter::default())? {
-                let entry = entry?;
-                let group = group_of_cell(Grouping::Label, classes, entry.label, entry.prediction);
-                let place = group.and_then(|group| {
-                    self.groups
-                        .binary_search_by_key(&group.0, |(class, _)| class.0)
-                        .ok()
-                });
-                let count = place
-                    .and_then(|place| counts.get_mut(place))
-                    .and_then(|row| row.get_mut(entry.channel as usize));
-                if let Some(count) = count {
-                    *count += entry.images;
-                }
-            }
-            Ok(counts)
+    /// A of a layer for all classes.
+    fn layer_counts(&self, layer: LayerId) -> Result<&ActivationCounts, SiteError> {
+        self.layer(layer)?;
+        get_or_make(self.counts.get(layer.index()), || {
+            Ok(self.questions.class_counts(Grouping::Label, layer)?)
         })
     }
 
@@ -200,7 +171,8 @@ impl Bundle {
         self.layer(layer)?;
         let cell = self.examples.get(layer.index());
         get_or_make(cell, || {
-            Ok(self.run.examples(layer)?.collect::<Result<_, _>>()?)
+            let examples = self.questions.run().examples(layer)?;
+            Ok(examples.collect::<Result<_, _>>()?)
         })
         .map(Vec::as_slice)
     }
@@ -224,24 +196,25 @@ impl Bundle {
 
     fn embedding(&self, layer: LayerId) -> Result<EmbeddingFile, SiteError> {
         self.layer(layer)?;
-        // Each layer is turned to fit the one below, so they are made together.
-        let all = get_or_make(Some(&self.embeddings), || {
-            let mut all: Vec<Vec<[f32; 2]>> = Vec::new();
-            for layer in &self.run.model_info().layers {
-                let rows = self.layer_counts(layer.id)?;
-                let points = embedding::embed(rows, all.last().map(Vec::as_slice));
-                all.push(points);
-            }
-            Ok(all)
+        // Each layer starts from the one below, so they are made together.
+        let maps = get_or_make(Some(&self.maps), || {
+            let layers: Vec<LayerId> = self.questions.layers().iter().map(|info| info.id).collect();
+            let classes = MapOf::Classes(Grouping::Label);
+            Ok(self.questions.maps(classes, &layers, &Umap::default())?)
         })?;
-        let points = all.get(layer.index()).map_or(&[][..], Vec::as_slice);
+        let map = maps.get(layer.index()).ok_or_else(|| SiteError::Absent {
+            what: format!("map of layer {}", layer.0),
+        })?;
+        let quality = map.embedding.trustworthiness;
+        let points = map.embedding.points.iter();
+        let (x, y) = points.map(|&[x, y]| (x as f32, y as f32)).unzip();
         Ok(EmbeddingFile {
             schema_version: BUNDLE_SCHEMA_VERSION,
-            method: embedding::METHOD.to_owned(),
-            trustworthiness: None,
-            class: self.class_ids(),
-            x: points.iter().map(|point| point[0]).collect(),
-            y: points.iter().map(|point| point[1]).collect(),
+            method: EMBEDDING_METHOD.to_owned(),
+            trustworthiness: quality.map(|quality| quality.value),
+            class: map.ids.clone(),
+            x,
+            y,
         })
     }
 
@@ -250,15 +223,16 @@ impl Bundle {
     }
 
     fn similarity(&self, class: ClassId) -> Result<SimilarityFile, SiteError> {
-        let (place, _) = self.group(class)?;
+        self.size(class)?;
         let mut permille = Vec::new();
-        for layer in &self.run.model_info().layers {
+        for layer in self.questions.layers() {
             let counts = self.layer_counts(layer.id)?;
-            let own = counts.get(place).map_or(&[][..], Vec::as_slice);
-            let row = counts
-                .iter()
-                .map(|other| (cosine(own, other) * 1000.0).round() as u16);
-            permille.push(row.collect());
+            let row = |class: ClassId| counts.group(GroupId(class.0));
+            let cosines = self.groups.iter().map(|(other, _)| {
+                let cosine = cosine(row(class), row(*other)).unwrap_or(0.0);
+                (cosine * 1000.0).round() as u16
+            });
+            permille.push(cosines.collect());
         }
         Ok(SimilarityFile {
             schema_version: BUNDLE_SCHEMA_VERSION,
@@ -268,12 +242,12 @@ impl Bundle {
     }
 
     fn activations(&self, class: ClassId) -> Result<ActivationFile, SiteError> {
-        let (place, images) = self.group(class)?;
+        let images = self.size(class)?;
         let mut layers = Vec::new();
-        for layer in &self.run.model_info().layers {
+        for layer in self.questions.layers() {
             let mut sparse = ActivationRow::default();
-            let counts = self.layer_counts(layer.id)?.get(place);
-            for (channel, &count) in (0u32..).zip(counts.into_iter().flatten()) {
+            let counts = self.layer_counts(layer.id)?.group(GroupId(class.0));
+            for (channel, &count) in (0u32..).zip(counts) {
                 if count > 0 {
                     sparse.channel.push(channel);
                     sparse.images.push(count);
@@ -289,37 +263,18 @@ impl Bundle {
     }
 
     fn graph(&self, class: ClassId) -> Result<Vec<u8>, SiteError> {
-        let (_, images) = self.group(class)?;
-        let maker = self.graphs.as_ref().ok_or_else(|| SiteError::NoInfluence {
-            run: self.run.path().to_owned(),
-        })?;
-        let name = class_name(&self.run.manifest().spec.classes, class);
-        let graph = maker.graph(
-            &self.run,
-            &ClassGroup {
-                class,
-                name: &name,
-                images,
-                grouping: Grouping::Label,
-            },
-        )?;
-        json(&graph)
+        self.size(class)?;
+        let group = self.questions.group_of(&GroupSpec::Label(class))?;
+        // A class is made of whole confusion cells, so the network is not needed.
+        let choices = GraphChoices::default();
+        json(&self.questions.graph(&group, &choices, &NoRecount)?.graph)
     }
 
     /// Images of a class, hardest first.
     fn hardest(&self, class: ClassId) -> Result<Vec<&ImageRecord>, SiteError> {
-        self.group(class)?;
-        let mut found: Vec<&ImageRecord> = self
-            .images
-            .iter()
-            .filter(|record| class_of(record, false) == Some(class))
-            .collect();
-        found.sort_by(|left, right| {
-            left.margin
-                .total_cmp(&right.margin)
-                .then(left.image.cmp(&right.image))
-        });
-        Ok(found)
+        self.size(class)?;
+        let of_class = |record: &&ImageRecord| explained_class(record) == Some(class);
+        Ok(by_margin(self.questions.records().iter().filter(of_class)))
     }
 
     fn image_file(&self, class: ClassId) -> Result<ImageFile, SiteError> {
@@ -331,7 +286,7 @@ impl Bundle {
         for record in records {
             file.image.push(record.image.0);
             file.path.push(record.path.clone());
-            let prediction = record.top_classes.first().map_or(NO_LABEL, |class| class.0);
+            let prediction = record.prediction().map_or(NO_LABEL, |class| class.0);
             file.prediction.push(prediction);
             let probability = record.top_probabilities.first().copied().unwrap_or(0.0);
             file.probability.push(rounded(probability));
@@ -354,7 +309,8 @@ impl Bundle {
             of.value.push(rounded(example.value));
         }
         for channel in 0..info.channels {
-            let column = self.groups.iter().zip(counts).map(|((class, size), row)| {
+            let column = self.groups.iter().map(|(class, size)| {
+                let row = counts.group(GroupId(class.0));
                 let count = row.get(channel as usize).copied().unwrap_or(0);
                 (*class, *size, count)
             });
@@ -379,12 +335,9 @@ impl Bundle {
     }
 
     fn class_of_image(&self, image: ImageId) -> u32 {
-        let found = self
-            .images
-            .binary_search_by_key(&image, |record| record.image);
-        let record = found.ok().and_then(|index| self.images.get(index));
+        let record = self.questions.record(image);
         record
-            .and_then(|record| class_of(record, false))
+            .and_then(explained_class)
             .map_or(NO_LABEL, |class| class.0)
     }
 
@@ -449,7 +402,7 @@ impl BundleSource for Bundle {
         match file {
             BundleFile::Manifest => json(&summary::manifest(self)?),
             BundleFile::Classes => json(&summary::classes(self)),
-            BundleFile::Confusion => json(&summary::confusion(self)),
+            BundleFile::Confusion => json(&summary::confusion_table(self)),
             BundleFile::Embedding(layer) => json(&self.embedding(layer)?),
             BundleFile::Channels(layer) => json(&self.channels(layer)?),
             BundleFile::Graph(class) => self.graph(class),

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use summit_explain::ExplainError;
+use summit_query::QueryError;
 use summit_store::StoreError;
 
 /// One sentence each; shown to the user as it is.
@@ -13,12 +13,6 @@ pub enum SiteError {
     Absent {
         /// What was asked for.
         what: String,
-    },
-    /// The run was made without influence.
-    #[error("this run has no neuron influence (it was made with --no-influence), so it has no graphs: {}", run.display())]
-    NoInfluence {
-        /// The run folder.
-        run: PathBuf,
     },
     /// Something in the run's manifest is not understood.
     #[error("the run's {field} is not understood: {}", run.display())]
@@ -37,9 +31,9 @@ pub enum SiteError {
     /// The run's tables.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The computation.
+    /// A question about the run.
     #[error(transparent)]
-    Explain(#[from] ExplainError),
+    Query(#[from] QueryError),
     /// A folder holds neither a run nor an export.
     #[error("neither a run nor an exported site: {}", path.display())]
     NotASite {

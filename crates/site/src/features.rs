@@ -17,15 +17,15 @@ use summit_tables::{ChannelId, LayerId};
 impl Bundle {
     /// Some layer has pictures. Damaged ones count: asking for them says what is wrong.
     pub(crate) fn has_features(&self) -> bool {
-        let layers = &self.run.model_info().layers;
+        let layers = self.questions.layers();
         layers
             .iter()
-            .any(|layer| !matches!(Features::open(&self.run, layer), Ok(None)))
+            .any(|layer| !matches!(Features::open(self.questions.run(), layer), Ok(None)))
     }
 
     pub(crate) fn feature_files(&self) -> Vec<BundleFile> {
         let mut files = Vec::new();
-        for layer in &self.run.model_info().layers {
+        for layer in self.questions.layers() {
             let Ok(features) = self.layer_features(layer.id) else {
                 continue;
             };
@@ -38,7 +38,7 @@ impl Bundle {
     }
 
     fn layer_features(&self, layer: LayerId) -> Result<Features, SiteError> {
-        let features = Features::open(&self.run, self.layer(layer)?)?;
+        let features = Features::open(self.questions.run(), self.layer(layer)?)?;
         features.ok_or_else(|| SiteError::Absent {
             what: format!("feature visualisations of layer {}", layer.0),
         })
@@ -77,7 +77,7 @@ impl Bundle {
             .map(|channel| (layer, ChannelId(channel)))
             .collect();
         let (columns, side) = (PICTURES.overview_columns, PICTURES.overview_tile);
-        feature_sheet(&self.run, &channels, columns, side)
+        feature_sheet(self.questions.run(), &channels, columns, side)
     }
 }
 

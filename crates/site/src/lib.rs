@@ -13,12 +13,10 @@
 
 pub mod assets;
 pub mod bundle;
-pub mod embedding;
 pub mod error;
 pub mod export;
 mod features;
 pub mod file;
-pub mod graphs;
 pub mod pictures;
 pub mod schema;
 pub mod server;
@@ -29,6 +27,5 @@ pub use error::SiteError;
 pub use export::{ExportReport, export};
 pub use features::feature_sheet;
 pub use file::BundleFile;
-pub use graphs::{GraphMaker, class_name};
-pub use pictures::{Crops, SOURCE_FILE, image_root, model_file};
+pub use pictures::Crops;
 pub use server::{ServeOptions, Server};

@@ -6,42 +6,21 @@
 
 use crate::SiteError;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use summit_images::{
-    DecodeLimits, DecodedImage, ImageFolder, ImageItem, ImageList, InputRect, ListHash,
-    Preprocessing, ScanOptions, crop_and_resize, encode_jpeg, load,
+    DecodeLimits, DecodedImage, ImageFolder, ImageItem, InputRect, Preprocessing, crop_and_resize,
+    encode_jpeg, load,
 };
 use summit_nn::layers::ReceptiveField;
-use summit_store::Run;
+use summit_query::Questions;
 use summit_tables::{DatasetExample, ImageId, ImageRecord, LayerInfo};
-
-/// Where a run remembers the folder of its images and the file of its model.
-pub const SOURCE_FILE: &str = "source.json";
 
 /// Quality of all pictures: artefacts stay invisible at the sizes used.
 const JPEG_QUALITY: u8 = 82;
 
 /// Colour of tiles without a picture.
 const EMPTY: u8 = 128;
-
-/// The folder of a run's images, as the run remembers it; `None` where it does not.
-#[must_use]
-pub fn image_root(run: &Path) -> Option<PathBuf> {
-    source(run, "images")
-}
-
-/// The file of a run's model, as the run remembers it; `None` where it does not.
-#[must_use]
-pub fn model_file(run: &Path) -> Option<PathBuf> {
-    source(run, "model")
-}
-
-fn source(run: &Path, field: &str) -> Option<PathBuf> {
-    let text = std::fs::read_to_string(run.join(SOURCE_FILE)).ok()?;
-    let value: serde_json::Value = serde_json::from_str(&text).ok()?;
-    Some(PathBuf::from(value.get(field)?.as_str()?))
-}
 
 /// A source of crops: the run's images as they are on disk.
 #[derive(Debug)]
@@ -57,28 +36,21 @@ impl Crops {
     ///
     /// # Errors
     /// The folder is gone, or the run's preprocessing is not understood.
-    pub fn open(run: &Run, root: PathBuf, images: Arc<[ImageRecord]>) -> Result<Self, SiteError> {
+    pub fn open(questions: &Questions, root: PathBuf) -> Result<Self, SiteError> {
         if !root.is_dir() {
             return Err(SiteError::Picture {
                 reason: format!("the folder of the images is gone: {}", root.display()),
             });
         }
-        let list = ImageList {
-            root,
-            items: Vec::new(),
-            folders: Vec::new(),
-            skipped: Vec::new(),
-            ignored_files: 0,
-            list_hash: ListHash([0; 32]),
-        };
+        let run = questions.run();
         let preprocessing = serde_json::from_value(run.manifest().spec.preprocessing.clone())
             .map_err(|_| SiteError::Field {
                 field: "preprocessing",
                 run: run.path().to_owned(),
             })?;
         Ok(Self {
-            source: ImageFolder::from_list(list, &ScanOptions::default()),
-            images,
+            source: ImageFolder::unlisted(root),
+            images: Arc::clone(questions.records()),
             preprocessing,
         })
     }

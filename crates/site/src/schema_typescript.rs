@@ -3,6 +3,7 @@
 use super::*;
 use summit_explain::graph::{
     EdgeKind, GraphClass, GraphEdge, GraphGroup, GraphLayer, GraphNode, RecordedParameters,
+    SecondNode, Side,
 };
 use summit_explain::{AttributionGraph, Estimate};
 use ts_rs::Config;
@@ -49,7 +50,9 @@ fn generated() -> String {
         declaration::<RecordedParameters>(&config),
         declaration::<GraphLayer>(&config),
         declaration::<GraphNode>(&config),
+        declaration::<SecondNode>(&config),
         declaration::<GraphEdge>(&config),
+        declaration::<Side>(&config),
         declaration::<EdgeKind>(&config),
         declaration::<GraphClass>(&config),
     ] {

@@ -2,14 +2,14 @@
 
 use crate::SiteError;
 use crate::bundle::{Bundle, PICTURES};
-use crate::graphs::{class_name, class_of, top_rule};
 use crate::schema::{
     BUNDLE_SCHEMA_VERSION, ClassTable, ConfusionTable, ImageFacts, LayerFacts, ModelFacts,
     PROBABILITY_BINS, PictureFacts, SiteManifest, SkippedFacts,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use summit_explain::Measure;
+use summit_explain::predictions::{Accuracy, class_predictions, confusion, probability_bin};
+use summit_explain::{Measure, class_name};
 use summit_tables::ClassId;
 
 /// Unusable images listed in the manifest.
@@ -19,12 +19,10 @@ const SKIPPED_LISTED: usize = 100;
 const CONFUSIONS_PER_CLASS: usize = 3;
 
 pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
-    let run = bundle.run.manifest();
-    let labelled = bundle.images.iter().filter(|record| record.label.is_some());
-    let correct = labelled
-        .clone()
-        .filter(|record| record.label == record.top_classes.first().copied());
-    let skipped = bundle.run.skipped()?.take(SKIPPED_LISTED).map(|row| {
+    let questions = &bundle.questions;
+    let run = questions.run().manifest();
+    let accuracy = Accuracy::of(questions.records().iter());
+    let skipped = questions.run().skipped()?.take(SKIPPED_LISTED).map(|row| {
         row.map(|skipped| SkippedFacts {
             path: skipped.path,
             reason: skipped.reason,
@@ -57,12 +55,12 @@ pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
             listed: run.counts.listed,
             done: run.counts.done,
             skipped: run.counts.skipped,
-            labelled: labelled.count() as u32,
-            correct: correct.count() as u32,
+            labelled: accuracy.labelled,
+            correct: accuracy.top1,
         },
         groups: bundle.groups.len() as u32,
-        measure: bundle.graphs.is_some().then_some(Measure::ConvMax),
-        top_rule: top_rule(&bundle.run),
+        measure: questions.has_influence().then_some(Measure::ConvMax),
+        top_rule: questions.top_rule(),
         layers: layers.collect(),
         pictures: bundle.crops.is_ok().then(|| PictureFacts {
             features: bundle.has_features(),
@@ -104,9 +102,8 @@ fn short_names(names: &[&str]) -> Vec<String> {
 }
 
 pub(crate) fn classes(bundle: &Bundle) -> ClassTable {
-    let run = bundle.run.manifest();
-    let named = &run.spec.classes;
-    let count = run.spec.model.info.classes as usize;
+    let named = bundle.questions.classes();
+    let count = bundle.questions.run().model_info().classes as usize;
     let mut table = ClassTable {
         schema_version: BUNDLE_SCHEMA_VERSION,
         external_id: vec![String::new(); count],
@@ -129,33 +126,32 @@ pub(crate) fn classes(bundle: &Bundle) -> ClassTable {
             place.clone_from(&entry.synonyms);
         }
     }
-    let add = |column: &mut Vec<u32>, class: ClassId| {
-        if let Some(place) = column.get_mut(class.index()) {
-            *place += 1;
+    for of_class in class_predictions(bundle.questions.records()) {
+        let columns = [
+            (&mut table.images, of_class.accuracy.images),
+            (&mut table.labelled, of_class.accuracy.labelled),
+            (&mut table.correct, of_class.accuracy.top1),
+            (&mut table.predicted, of_class.predicted),
+        ];
+        for (column, images) in columns {
+            if let Some(place) = column.get_mut(of_class.class.index()) {
+                *place = images;
+            }
         }
-    };
-    for record in bundle.images.iter() {
-        if let Some(class) = class_of(record, false) {
-            add(&mut table.images, class);
-        }
-        let prediction = record.top_classes.first().copied();
-        if let Some(class) = prediction {
-            add(&mut table.predicted, class);
-        }
-        let Some(label) = record.label else { continue };
-        add(&mut table.labelled, label);
-        if prediction == Some(label) {
-            add(&mut table.correct, label);
-        }
-        if let Some(histogram) = table.histogram.get_mut(label.index()) {
+    }
+    for record in bundle.questions.records().iter() {
+        let histogram = record
+            .label
+            .and_then(|label| table.histogram.get_mut(label.index()));
+        if let Some(histogram) = histogram {
             histogram.resize(PROBABILITY_BINS, 0);
-            let bin = (record.label_probability * PROBABILITY_BINS as f32) as usize;
-            if let Some(place) = histogram.get_mut(bin.min(PROBABILITY_BINS - 1)) {
+            let bin = probability_bin(record.label_probability, PROBABILITY_BINS);
+            if let Some(place) = histogram.get_mut(bin) {
                 *place += 1;
             }
         }
     }
-    for ((label, prediction), images) in cells(bundle) {
+    for [label, prediction, images] in cells(bundle) {
         if label != prediction
             && let Some(list) = table.confused_with.get_mut(label as usize)
         {
@@ -169,12 +165,12 @@ pub(crate) fn classes(bundle: &Bundle) -> ClassTable {
     table
 }
 
-pub(crate) fn confusion(bundle: &Bundle) -> ConfusionTable {
+pub(crate) fn confusion_table(bundle: &Bundle) -> ConfusionTable {
     let mut table = ConfusionTable {
         schema_version: BUNDLE_SCHEMA_VERSION,
         ..ConfusionTable::default()
     };
-    for ((label, prediction), images) in cells(bundle) {
+    for [label, prediction, images] in cells(bundle) {
         table.label.push(label);
         table.prediction.push(prediction);
         table.images.push(images);
@@ -182,15 +178,12 @@ pub(crate) fn confusion(bundle: &Bundle) -> ConfusionTable {
     table
 }
 
-/// Labelled images by (label, prediction).
-fn cells(bundle: &Bundle) -> BTreeMap<(u32, u32), u32> {
-    let mut cells = BTreeMap::new();
-    for record in bundle.images.iter() {
-        if let (Some(label), Some(prediction)) = (record.label, record.top_classes.first()) {
-            *cells.entry((label.0, prediction.0)).or_default() += 1;
-        }
-    }
+/// Labelled images by label and prediction: `[label, prediction, images]`.
+fn cells(bundle: &Bundle) -> Vec<[u32; 3]> {
+    let cells = confusion(bundle.questions.records()).into_iter();
     cells
+        .filter_map(|cell| Some([cell.label?.0, cell.prediction.0, cell.images]))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A run on disk: Parquet tables, manifest, shards, commit, merge, resume.
 //!
 //! Place in the flow: `summarize` hands over the results of consecutive images ([`ShardData`]),
-//! [`RunWriter`] commits each durably and makes the final tables, [`Run`] streams them to `explain`
+//! [`RunWriter`] commits each durably and makes the final tables, [`Run`] streams them to `query`
 //! and `site`. [`merge_runs`] joins runs over different images. Formats: docs/formats.md.
 //!
 //! * Immutable parts, one small manifest replaced atomically: a run killed at any moment continues.
@@ -15,6 +15,7 @@ mod combine;
 mod durable;
 mod error;
 mod features;
+mod flow;
 mod manifest;
 mod merge;
 mod names;
@@ -22,6 +23,7 @@ mod pages;
 mod reader;
 mod rows;
 mod shard;
+mod source;
 mod spec;
 mod table_reader;
 mod table_writer;
@@ -32,11 +34,13 @@ pub use combine::merge_runs;
 pub use durable::FileEntry;
 pub use error::StoreError;
 pub use features::{FeaturePicture, FeatureRecord, FeatureWriter, Features};
+pub use flow::FlowStore;
 pub use manifest::{Counts, MANIFEST_NAME, Manifest, RunState, SCHEMA_VERSION};
 pub use names::{decode_name, encode_name};
 pub use reader::Run;
 pub use rows::{EXAMPLES_PER_CHANNEL, LONGEST_PATH_BYTES, LONGEST_REASON_BYTES, NO_LABEL};
 pub use shard::ShardData;
+pub use source::Source;
 pub use spec::{ImageList, ModelEntry, PassedOver, RunSpec};
 pub use table_reader::{CellFilter, Rows};
 pub use tables::ImageRange;

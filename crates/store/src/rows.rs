@@ -67,7 +67,7 @@ pub(crate) trait Row: Clone + Send + 'static {
 }
 
 /// A column of numbers without gaps.
-fn numbers<'a, T: ArrowPrimitiveType>(
+pub(crate) fn numbers<'a, T: ArrowPrimitiveType>(
     batch: &'a RecordBatch,
     name: &str,
 ) -> Result<&'a PrimitiveArray<T>, String> {
@@ -149,6 +149,8 @@ macro_rules! number_columns {
         }
     };
 }
+
+pub(crate) use number_columns;
 
 impl Row for TopChannel {
     type Key = ImageId;

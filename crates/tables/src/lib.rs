@@ -5,12 +5,14 @@
 //! them stands what every reader of outside bytes needs: [`caught()`].
 
 pub mod caught;
+pub mod flow;
 pub mod ids;
 pub mod model;
 pub mod run;
 pub mod top_channels;
 
 pub use caught::{caught, one_line};
+pub use flow::{BIAS, EdgeSum, FlowHeader, FlowTables, ScoreSum};
 pub use ids::{ChannelId, ClassId, ConvId, ImageId, LayerId};
 pub use model::{Block, BlockEdge, BlockStep, ChannelLink, ConvInfo, LayerInfo, ModelInfo};
 pub use run::{

@@ -49,6 +49,14 @@ pub struct ImageRecord {
     pub height: u32,
 }
 
+impl ImageRecord {
+    /// The most probable class.
+    #[must_use]
+    pub fn prediction(&self) -> Option<ClassId> {
+        self.top_classes.first().copied()
+    }
+}
+
 /// One entry of the per-image list of section 2.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TopChannel {

@@ -114,11 +114,14 @@ fn main() -> Result<()> {
         }
     }
     let mut rates = vec![Vec::new(); contenders.len()];
+    let mut peaks = vec![None; contenders.len()];
     for _ in 0..arguments.rounds {
-        for ((_, make), rates) in contenders.iter().zip(&mut rates) {
+        for (((_, make), rates), peak) in contenders.iter().zip(&mut rates).zip(&mut peaks) {
             // Alone in memory: threads and caches of another would slow it down.
+            forget_peak();
             let mut contender = make()?;
             rates.push(contender(Duration::from_secs_f64(arguments.seconds))?);
+            *peak = peak_memory_mib().max(*peak);
         }
     }
     let medians: Vec<f64> = rates
@@ -130,7 +133,7 @@ fn main() -> Result<()> {
         .collect();
     let peer = medians[0].max(medians[1]);
     println!(
-        "{}: images/s on {threads} threads, medians of {} rounds of {} s, and ratio to the better ONNX Runtime",
+        "{}: images/s on {threads} threads, medians of {} rounds of {} s, ratio to the better ONNX Runtime, peak memory",
         arguments
             .model
             .file_name()
@@ -139,11 +142,9 @@ fn main() -> Result<()> {
         arguments.rounds,
         arguments.seconds
     );
-    for ((name, _), median) in contenders.iter().zip(&medians) {
-        println!("{median:8.1} {:6.2} x  {name}", median / peer);
-    }
-    if let Some(peak) = peak_memory_mib() {
-        println!("{peak:8.0} MiB peak memory of this process, the largest contender's");
+    for (((name, _), median), peak) in contenders.iter().zip(&medians).zip(peaks) {
+        let peak = peak.map_or(String::new(), |peak| format!("{peak:5} MiB"));
+        println!("{median:8.1} {:6.2} x {peak}  {name}", median / peer);
     }
     Ok(())
 }
@@ -305,10 +306,16 @@ fn main_job(model: &Model, images: &Path, influence: bool, threads: usize) -> Re
     }))
 }
 
-/// Peak resident memory of this process, MiB (Linux).
-fn peak_memory_mib() -> Option<f64> {
+/// Peak resident memory of this process since [`forget_peak`], MiB (Linux); part of it is what
+/// earlier contenders' allocators kept.
+fn peak_memory_mib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
-    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib / 1024.0)
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib >> 10)
+}
+
+/// Where the system does not offer it, peaks are those of all contenders so far.
+fn forget_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }

@@ -1,106 +1,159 @@
-//! `summit graph`: the attribution graphs of a run's classes.
+//! `summit graph`: the attribution graphs of a run's groups.
 
+use super::{evaluate, grouping};
 use crate::args::{GraphArgs, GraphFormat};
-use crate::{message, model};
+use crate::message;
+use crate::network::{crops, flow_key};
+use crate::query_args::GraphChoiceArgs;
+use crate::recount::NetworkRecount;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 use summit_explain::graph::GraphNode;
 use summit_explain::render::{
     SvgOptions, TextOptions, Theme, data_uri, render_dot, render_svg, render_text,
 };
-use summit_explain::{AttributionGraph, SelectionParameters};
-use summit_site::graphs::{ClassGroup, class_sizes};
+use summit_explain::{
+    AttributionGraph, GraphParameters, Group, GroupSpec, SelectionParameters, class_key,
+};
+use summit_query::{GraphChoices, Questions, in_parallel};
+use summit_site::Crops;
 use summit_site::pictures::encode;
-use summit_site::{Crops, GraphMaker, SiteError, class_name, image_root};
-use summit_store::{Run, StoreError};
-use summit_tables::{ClassEntry, ClassId, Grouping, ImageRecord};
+use summit_tables::ClassId;
 
 /// Side of a node's picture, pixels.
 const PICTURE_SIDE: u32 = 96;
 
 pub fn run(args: &GraphArgs) -> Result<ExitCode> {
-    let run = Run::open(&args.run)?;
-    let classes = &run.manifest().spec.classes;
-    let images: Vec<ImageRecord> = run.images()?.collect::<Result<_, StoreError>>()?;
-    let grouping = if args.by_prediction {
-        Grouping::Prediction
-    } else {
-        Grouping::Label
-    };
-    let sizes = class_sizes(&images, args.by_prediction);
-    let wanted: Vec<ClassId> = if args.all {
-        sizes.keys().copied().collect()
-    } else {
-        args.classes
-            .iter()
-            .map(|text| model::find_class(classes, text))
-            .collect::<Result<_>>()?
-    };
-    let format = format(args)?;
-    let maker = GraphMaker::new(
-        &run,
-        SelectionParameters {
-            start_threshold: args.threshold,
-            ..SelectionParameters::default()
-        },
-    )?;
+    let questions = Questions::open(&args.run)?;
+    let wanted = wanted(args, &questions)?;
+    let format = graph_format(args.format, args.out.as_deref())?;
     let pictures = (format == GraphFormat::Svg && !args.no_pictures)
-        .then(|| Pictures::new(&run, args, images))
+        .then(|| Pictures::new(&questions, args.recount.images.as_deref()))
         .transpose()?
         .flatten();
     let many = args.all || wanted.len() > 1;
     if let (true, Some(folder)) = (many, &args.out) {
         if folder.is_file() {
             bail!(
-                "--out: for several classes a folder is needed, and this is a file: {}",
+                "--out: for several groups a folder is needed, and this is a file: {}",
                 folder.display()
             );
         }
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
     }
-    for class in wanted {
-        let name = class_name(classes, class);
-        let size = sizes.get(&class).copied().unwrap_or(0);
-        if size == 0 {
-            let grouped = if args.by_prediction {
-                "predicted as"
-            } else {
-                "of"
-            };
-            bail!("no image {grouped} \"{name}\" in this run");
-        }
-        let group = ClassGroup {
-            class,
-            name: &name,
-            images: size,
-            grouping,
-        };
-        let graph = maker.graph(&run, &group)?;
-        let text = render(&graph, format, pictures.as_ref())?;
-        match &args.out {
-            None => message::print(&text)?,
-            Some(path) => {
-                let path = if many {
-                    path.join(file_name(classes, class, format))
-                } else {
-                    path.clone()
-                };
-                std::fs::write(&path, text)
-                    .with_context(|| format!("cannot write {}", path.display()))?;
-                message::note(&format!("{name}: {}", path.display()));
+    let mut choices = graph_choices(&args.choices);
+    choices.parameters.negative_edges = args.negative;
+    let recount = NetworkRecount::new(&questions, &args.recount);
+    let evaluation = evaluate::read(questions.run().path());
+    let text_of = |group: &Group| -> Result<String> {
+        let graph = match args.measure.signed() {
+            None => questions.graph(group, &choices, &recount)?.graph,
+            Some(measure) => {
+                let figures = |shown| evaluate::header(evaluation.as_ref()?, measure.name(), shown);
+                let key = flow_key(group);
+                questions
+                    .signed_graph(group, &key, measure.name(), &choices, &figures)?
+                    .with_context(|| {
+                        format!(
+                            "{} of \"{}\" was not measured; `summit flow` does that",
+                            measure.name(),
+                            group.name
+                        )
+                    })?
             }
+        };
+        render(&graph, format, pictures.as_ref())
+    };
+    let Some(out) = &args.out else {
+        for (_, group) in &wanted {
+            message::print(&text_of(group)?)?;
         }
-    }
+        return Ok(ExitCode::SUCCESS);
+    };
+    in_parallel(&wanted, |(stem, group)| {
+        let path = if many {
+            out.join(format!("{stem}.{}", extension(format)))
+        } else {
+            out.clone()
+        };
+        std::fs::write(&path, text_of(group)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        message::note(&format!("{}: {}", group.name, path.display()));
+        anyhow::Ok(())
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn format(args: &GraphArgs) -> Result<GraphFormat> {
-    if let Some(format) = args.format {
+/// Groups asked for, with the names of their files.
+fn wanted(args: &GraphArgs, questions: &Questions) -> Result<Vec<(String, Group)>> {
+    let of_class = |class: ClassId| {
+        if args.by_prediction {
+            GroupSpec::Prediction(class)
+        } else {
+            GroupSpec::Label(class)
+        }
+    };
+    if args.all {
+        let sizes = questions.class_sizes(grouping(args.by_prediction));
+        return sizes
+            .into_keys()
+            .map(|class| {
+                let group = questions.group_of(&of_class(class))?;
+                Ok((class_stem(questions, class), group))
+            })
+            .collect();
+    }
+    let mut numbers = 0..;
+    args.groups
+        .iter()
+        .map(|text| {
+            let number = numbers.next().unwrap_or(0);
+            let spec = GroupSpec::parse(text, questions.classes())?;
+            let stem = match spec {
+                GroupSpec::Label(class) => class_stem(questions, class),
+                _ => format!("group-{number}"),
+            };
+            let group = match spec {
+                GroupSpec::Label(class) if !text.starts_with("label:") => {
+                    questions.group_of(&of_class(class))?
+                }
+                _ => questions.group(text)?,
+            };
+            Ok((stem, group))
+        })
+        .collect()
+}
+
+fn class_stem(questions: &Questions, class: ClassId) -> String {
+    match class_key(questions.classes(), class) {
+        "" => format!("class-{}", class.0),
+        id => summit_store::encode_name(id),
+    }
+}
+
+/// How graphs are made, from arguments.
+pub fn graph_choices(args: &GraphChoiceArgs) -> GraphChoices {
+    GraphChoices {
+        parameters: GraphParameters {
+            selection: SelectionParameters {
+                start_threshold: args.threshold,
+                ..SelectionParameters::default()
+            },
+            ..GraphParameters::default()
+        },
+        contrast: args.contrast,
+    }
+}
+
+/// The format asked for, or the extension's.
+pub fn graph_format(format: Option<GraphFormat>, out: Option<&Path>) -> Result<GraphFormat> {
+    if let Some(format) = format {
         return Ok(format);
     }
-    let extension = args.out.as_ref().and_then(|path| path.extension());
+    let extension = out.and_then(Path::extension);
     Ok(match extension.and_then(|extension| extension.to_str()) {
         Some("json") => GraphFormat::Json,
         Some("dot" | "gv") => GraphFormat::Dot,
@@ -113,25 +166,17 @@ fn format(args: &GraphArgs) -> Result<GraphFormat> {
     })
 }
 
-fn file_name(classes: &[ClassEntry], class: ClassId, format: GraphFormat) -> String {
-    let id = classes
-        .get(class.index())
-        .map_or("", |entry| entry.external_id.as_str());
-    let stem = if id.is_empty() {
-        format!("class-{}", class.0)
-    } else {
-        summit_store::encode_name(id)
-    };
-    let extension = match format {
+fn extension(format: GraphFormat) -> &'static str {
+    match format {
         GraphFormat::Text => "txt",
         GraphFormat::Json => "json",
         GraphFormat::Dot => "dot",
         GraphFormat::Svg => "svg",
-    };
-    format!("{stem}.{extension}")
+    }
 }
 
-fn render(
+/// The graph in a format.
+pub fn render(
     graph: &AttributionGraph,
     format: GraphFormat,
     pictures: Option<&Pictures>,
@@ -158,44 +203,32 @@ fn render(
 }
 
 /// Crops of the images that excite a channel most.
-struct Pictures<'a> {
-    run: &'a Run,
+pub struct Pictures<'a> {
+    questions: &'a Questions,
     crops: Crops,
 }
 
 impl<'a> Pictures<'a> {
     /// `None`, with a warning, where the images are not to be found.
-    fn new(run: &'a Run, args: &GraphArgs, images: Vec<ImageRecord>) -> Result<Option<Self>> {
-        let Some(root) = args.images.clone().or_else(|| image_root(run.path())) else {
-            message::warning(
-                "the run does not say where its images are; drawing without pictures (see --images)",
-            );
-            return Ok(None);
-        };
-        match Crops::open(run, root, images.into()) {
-            Ok(crops) => Ok(Some(Self { run, crops })),
-            Err(problem @ SiteError::Picture { .. }) => {
-                message::warning(&format!(
-                    "{problem}; drawing without pictures (see --images)"
-                ));
-                Ok(None)
-            }
-            Err(problem) => Err(problem.into()),
-        }
+    ///
+    /// * `images`: their folder, if it moved since the run.
+    pub fn new(questions: &'a Questions, images: Option<&Path>) -> Result<Option<Self>> {
+        let crops = crops(questions, images, "drawing without pictures")?;
+        Ok(crops.map(|crops| Self { questions, crops }))
     }
 
     /// One picture per node, `(layer, channel)` to a data address. Missing images leave gaps.
     fn of_nodes(&self, graph: &AttributionGraph) -> BTreeMap<(u32, u32), String> {
         let mut found = BTreeMap::new();
         let mut missing = 0;
-        for layer in &self.run.model_info().layers {
+        for layer in self.questions.layers() {
             let wanted: Vec<u32> = graph
                 .nodes
                 .iter()
                 .filter(|node| node.layer == layer.id.0)
                 .map(|node| node.channel.0)
                 .collect();
-            let Ok(examples) = self.run.examples(layer.id) else {
+            let Ok(examples) = self.questions.run().examples(layer.id) else {
                 continue;
             };
             for example in examples.flatten().filter(|example| example.rank == 0) {

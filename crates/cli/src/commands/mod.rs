@@ -1,14 +1,57 @@
 //! One module per command.
 
+pub mod channels;
 pub mod check;
+pub mod classes;
+pub mod compare;
+pub mod embed;
+pub mod evaluate;
 pub mod explain_image;
 pub mod export;
 pub mod featvis;
+pub mod flow;
 pub mod graph;
 pub mod inspect;
 pub mod merge;
+pub mod paths;
+pub mod predictions;
 pub mod run;
 pub mod serve;
+pub mod similar;
+pub mod whatif;
+
+use anyhow::Result;
+use summit_query::Questions;
+use summit_tables::{Grouping, LayerId};
+
+/// The layers named, ascending; all where none is.
+fn layers(questions: &Questions, names: &[String]) -> Result<Vec<LayerId>> {
+    if names.is_empty() {
+        return Ok(questions.layers().iter().map(|layer| layer.id).collect());
+    }
+    let named = names.iter().map(|name| questions.layer(name));
+    let mut layers: Vec<LayerId> = named.collect::<Result<_, _>>()?;
+    layers.sort_unstable();
+    layers.dedup();
+    Ok(layers)
+}
+
+/// Tensor name of a layer.
+fn layer_name(questions: &Questions, layer: LayerId) -> String {
+    questions
+        .layers()
+        .get(layer.index())
+        .map_or_else(String::new, |info| info.name.clone())
+}
+
+/// Which groups the classes stand for.
+fn grouping(by_prediction: bool) -> Grouping {
+    if by_prediction {
+        Grouping::Prediction
+    } else {
+        Grouping::Label
+    }
+}
 
 /// Worker threads by default.
 pub fn default_threads() -> usize {

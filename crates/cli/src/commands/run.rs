@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use summit_images::{DecodeLimits, ImageSource, Preprocessing, SkippedPath};
 use summit_nn::layers::{Blocks, LayerValue};
 use summit_nn::onnx::Model;
+use summit_query::Questions;
 use summit_store::{
-    ImageList, ImageRange, ModelEntry, PassedOver, RunSpec, RunWriter, ShardData, StoreError,
+    ImageList, ImageRange, ModelEntry, PassedOver, RunSpec, RunWriter, ShardData, Source,
+    StoreError,
 };
 use summit_summarize::{Inputs, Pass, PassOptions, Progress, ShardTables, run_shards};
-use summit_tables::TopRule;
+use summit_tables::{ChannelId, LayerId, LayerInfo, TopRule};
 
 /// Below this top-1 on the sample, other preprocessings are tried.
 const SUSPICIOUS_ACCURACY: f64 = 0.6;
@@ -49,7 +51,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 
     let spec = spec(args, &loaded, &pass, &preprocessing, &images)?;
     let mut writer = RunWriter::create_or_resume(&args.out, spec)?;
-    write_source(&args.out, &args.images.images, &args.model.model)?;
+    write_source(args)?;
     if writer.is_complete() {
         message::note(&format!(
             "nothing to do: the run is complete: {}",
@@ -77,6 +79,14 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
             ));
             return Ok(ExitCode::from(2));
         }
+    }
+    if let Some(measure) = args.signed.influence.signed() {
+        super::flow::after_run(
+            &args.out,
+            measure,
+            args.signed.influence_images,
+            args.threads,
+        )?;
     }
     report(args, &writer, passed_over)
 }
@@ -147,8 +157,9 @@ fn pass_options(args: &RunArgs, layers: &[LayerValue]) -> Result<PassOptions> {
     let mut excluded = args
         .exclude
         .iter()
-        .map(|text| model::find_channel(text, &infos).with_context(|| format!("--exclude {text}")))
+        .map(|text| model::find_channel(text, &infos).context("--exclude"))
         .collect::<Result<Vec<_>>>()?;
+    excluded.extend(proposed(args, layers)?);
     excluded.sort_unstable();
     excluded.dedup();
     Ok(PassOptions {
@@ -157,6 +168,29 @@ fn pass_options(args: &RunArgs, layers: &[LayerValue]) -> Result<PassOptions> {
         excluded,
         ..PassOptions::default()
     })
+}
+
+/// Channels that are on top of most images of an earlier run.
+fn proposed(args: &RunArgs, layers: &[LayerValue]) -> Result<Vec<(LayerId, ChannelId)>> {
+    let Some(folder) = &args.exclude_outliers_of else {
+        return Ok(Vec::new());
+    };
+    let questions = Questions::open(folder)?;
+    let known = questions.layers().iter();
+    let own = layers.iter().map(|layer| &layer.info);
+    let shape = |layer: &LayerInfo| (layer.name.clone(), layer.channels);
+    if !known.map(shape).eq(own.map(shape)) {
+        bail!(
+            "--exclude-outliers-of: the run has other layers: {}",
+            folder.display()
+        );
+    }
+    let found = questions.outliers()?;
+    let of_layer = found.into_iter().flat_map(|outliers| {
+        let channels = outliers.channels.into_iter();
+        channels.map(move |outlier| (outliers.layer, outlier.channel))
+    });
+    Ok(of_layer.collect())
 }
 
 fn spec(
@@ -216,14 +250,17 @@ fn spec(
     })
 }
 
-/// Remembers where images and model lie, for later commands. Not part of the results.
-fn write_source(out: &Path, images: &Path, model: &Path) -> Result<()> {
-    let [images, model] =
-        [images, model].map(|path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()));
-    let source = serde_json::json!({ "images": images, "model": model });
-    let text = serde_json::to_string_pretty(&source)?;
-    let path = out.join(summit_site::SOURCE_FILE);
-    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+/// Remembers where network and images lie, for the pictures and recounts of later commands. Not part
+/// of the results.
+fn write_source(args: &RunArgs) -> Result<()> {
+    let absolute = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let source = Source {
+        images: Some(absolute(&args.images.images)),
+        model: Some(absolute(&args.model.model)),
+        input_shape: args.model.input_shape,
+        output: args.model.output.clone(),
+    };
+    Ok(source.store(&args.out)?)
 }
 
 /// Reports accuracy on a sample and warns when it looks like a preprocessing error.

@@ -82,7 +82,7 @@ fn graphs_that_cannot_be_are_refused() {
     let run = case.path("run");
     case.run(&run).expect(0, &[]);
     let graph = || Summit::new("graph").arg(&run);
-    graph().expect(2, &["--class <CLASS>|--all"]);
+    graph().expect(2, &["--group <GROUP>|--all"]);
     graph()
         .args(&["--class", "oak"])
         .fails(&["no class \"oak\"", "3 classes"]);
@@ -133,7 +133,7 @@ fn no_class_is_lost_when_one_cannot_be_drawn() {
     let graph = Summit::new("graph").arg(&run);
     graph
         .args(&["--class", "birch"])
-        .fails(&["no image of \"birch\""]);
+        .fails(&["no image of this run belongs to the group \"birch\""]);
     let folder = case.path("graphs");
     let all = Summit::new("graph")
         .arg(&run)
@@ -197,7 +197,22 @@ fn a_full_standard_output_is_a_failure() {
 
 #[test]
 fn every_command_explains_itself() {
-    for command in ["inspect", "check", "run", "graph", "merge"] {
+    for command in [
+        "inspect",
+        "check",
+        "run",
+        "graph",
+        "classes",
+        "predictions",
+        "channels",
+        "similar",
+        "compare",
+        "embed",
+        "paths",
+        "serve",
+        "export",
+        "merge",
+    ] {
         let outcome = Summit::new(command).arg("--help").expect(0, &[]);
         assert!(outcome.stdout.contains("Usage: summit "), "{command}");
         // Options of other kinds do not slip under the heading of preprocessing.

@@ -93,6 +93,11 @@ impl Case {
 
 /// A file of the network of the small case: `image` `[1, 3, 20, 20]` to `scores` `[1, 3]`.
 pub fn small_network() -> File {
+    small_network_of(CLASSES.len() as i64)
+}
+
+/// The same with any number of classes.
+pub fn small_network_of(classes: i64) -> File {
     let conv = |name: &str, input: &str, stride: i64, pad: i64| {
         let weight = format!("{name}_weight");
         let attributes = [
@@ -122,11 +127,11 @@ pub fn small_network() -> File {
         weight("conv1_weight", 1, &[6, 3, 3, 3]),
         weight("conv2_weight", 2, &[8, 6, 3, 3]),
         weight("conv3_weight", 3, &[10, 8, 1, 1]),
-        weight("gemm_weight", 4, &[10, 3]),
+        weight("gemm_weight", 4, &[10, classes]),
     ];
     let mut file = File::new(&nodes, &weights);
     file.inputs = vec![value_info("image", 1, &[1, 3, SIDE, SIDE])];
-    file.outputs = vec![value_info("scores", 1, &[1, CLASSES.len() as i64])];
+    file.outputs = vec![value_info("scores", 1, &[1, classes])];
     file
 }
 

@@ -154,7 +154,7 @@ fn only_bad_images_are_still_a_run() {
     let graph = crate::command::Summit::new("graph").arg(&out);
     graph
         .args(&["--class", "ash"])
-        .fails(&["no image of \"ash\""]);
+        .fails(&["no image of this run belongs to the group \"ash\""]);
 }
 
 #[test]

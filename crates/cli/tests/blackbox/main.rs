@@ -17,11 +17,13 @@ mod command;
 mod disk;
 mod explain_image;
 mod features;
+mod finite;
 mod identical;
 mod images;
 mod memory;
 mod models;
 mod run_folders;
+mod single_class;
 
 #[path = "../../../nn/tests/common/file.rs"]
 #[allow(dead_code, reason = "a part of it serves here")]

@@ -17,7 +17,7 @@ mod dense;
 mod plan;
 mod rows;
 
-pub use counts::{cell_counts, group_counts};
+pub use counts::{CountSum, group_counts};
 pub use plan::BridgePlan;
 
 use crate::{Csr, ExplainError};

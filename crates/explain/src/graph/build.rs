@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Csr, Estimate, ExplainError, KeptEdge, kept_edges, logit_edges, mass_cut, pagerank,
-    restart_weights, select,
+    restart_weights, select, weight_restart,
 };
 use std::collections::BTreeMap;
 use summit_tables::{ChannelId, ClassId, LayerId, LayerInfo};
@@ -33,6 +33,9 @@ pub struct GroupTables<'a> {
     pub counts: &'a [&'a [u32]],
     /// Output classes of interest; a group without one (a list of images) has none.
     pub targets: &'a [TargetClass],
+    /// Per layer `[channels]`, f64, at least 0: class contrast, by which the restart of PageRank is
+    /// multiplied ([`crate::channel_specificity`]); `None` for the paper's graph.
+    pub contrast: Option<&'a [Vec<f64>]>,
 }
 
 /// An edge measured by `flow`.
@@ -75,7 +78,11 @@ pub fn conv_max_graph(
     parameters: &GraphParameters,
 ) -> Result<AttributionGraph, ExplainError> {
     check_counts(group)?;
-    let ranked = pagerank(links, &restart_weights(group.counts), &parameters.pagerank)?;
+    let mut restart = restart_weights(group.counts);
+    if let Some(contrast) = group.contrast {
+        weight_restart(&mut restart, contrast)?;
+    }
+    let ranked = pagerank(links, &restart, &parameters.pagerank)?;
     let selection = select(&ranked.scores, links, &parameters.selection)?;
     let mut kept = selection.kept;
     let (into_classes, added) = reach_targets(group, logits, kept.last_mut())?;
@@ -110,6 +117,7 @@ pub fn conv_max_graph(
         damping: Some(parameters.pagerank.damping),
         pagerank_rounds: Some(ranked.rounds),
         pagerank_converged: Some(ranked.converged),
+        class_contrast: group.contrast.is_some(),
         ..recorded(parameters)
     }))
 }
@@ -124,6 +132,7 @@ fn recorded(parameters: &GraphParameters) -> RecordedParameters {
         damping: None,
         pagerank_rounds: None,
         pagerank_converged: None,
+        class_contrast: false,
     }
 }
 
@@ -276,7 +285,9 @@ impl Draft {
                 name: group.name.to_owned(),
                 images: group.images,
             },
+            second_group: None,
             measure,
+            signed: None,
             // Replaced when the graph is finished.
             parameters: recorded(&GraphParameters::default()),
             layers: layers.collect(),
@@ -347,13 +358,6 @@ impl Draft {
         graph.parameters = parameters;
         graph.edges.sort_by_key(|edge| (edge.to, edge.from));
         graph.logit_edges.sort_by_key(|edge| (edge.to, edge.from));
-        for edge in &graph.edges {
-            graph.nodes[edge.from as usize].out_edges += 1;
-            graph.nodes[edge.to as usize].in_edges += 1;
-        }
-        for edge in &graph.logit_edges {
-            graph.nodes[edge.from as usize].out_edges += 1;
-        }
         place(graph);
         self.graph
     }
@@ -372,6 +376,9 @@ fn kept_nodes(kept: &[Vec<ChannelId>], counts: &[&[u32]]) -> Vec<GraphNode> {
                 in_edges: 0,
                 out_edges: 0,
                 added_for_logit: false,
+                bias: None,
+                side: None,
+                second: None,
                 x: 0.0,
             });
         }
@@ -387,13 +394,22 @@ fn filled_edge(from: u32, to: u32, fill: impl FnOnce(&mut GraphEdge)) -> GraphEd
         effect: None,
         top_images: None,
         kind: EdgeKind::Unsigned,
+        side: None,
+        second_influence: None,
     };
     fill(&mut edge);
     edge
 }
 
-/// Gives every node and class its place in its row.
-fn place(graph: &mut AttributionGraph) {
+/// Gives every node its numbers of edges, and every node and class its place in its row.
+pub(super) fn place(graph: &mut AttributionGraph) {
+    for edge in &graph.edges {
+        graph.nodes[edge.from as usize].out_edges += 1;
+        graph.nodes[edge.to as usize].in_edges += 1;
+    }
+    for edge in &graph.logit_edges {
+        graph.nodes[edge.from as usize].out_edges += 1;
+    }
     let mut widths = vec![0usize; graph.layers.len() + 1];
     let mut position_in_row = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {

@@ -8,7 +8,10 @@
 //! bytes.
 
 mod build;
+mod join;
 mod layout;
+
+pub use join::{ConvMaxGraph, join};
 
 pub use build::{FlowEdge, FlowGraphInput, GroupTables, TargetClass, conv_max_graph, flow_graph};
 
@@ -94,6 +97,10 @@ pub struct RecordedParameters {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(optional))]
     pub pagerank_converged: Option<bool>,
+    /// The restart was weighted by how specific channels are to groups.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "typescript", ts(optional, as = "Option<bool>"))]
+    pub class_contrast: bool,
 }
 
 /// One layer, input side first.
@@ -135,8 +142,73 @@ pub struct GraphNode {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[cfg_attr(feature = "typescript", ts(optional, as = "Option<bool>"))]
     pub added_for_logit: bool,
+    /// What no channel below explains of its score, logits; only under a signed measure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(skip))]
+    pub bias: Option<Estimate>,
+    /// In a joint graph: whose node it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub side: Option<Side>,
+    /// In a joint graph: the node's figures in the second group; those above are the first's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub second: Option<SecondNode>,
     /// Horizontal position, at least 0; neighbours in a row are at least 1 apart.
     pub x: f64,
+}
+
+/// Whose a node or an edge of a joint graph is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// Both groups' graphs have it.
+    Shared,
+    /// The first group's alone.
+    First,
+    /// The second group's alone.
+    Second,
+}
+
+/// A node of a joint graph in the second group.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct SecondNode {
+    /// Images of the second group in which it is a top channel.
+    pub count: u32,
+    /// PageRank in the second group's graph; absent where that has no such node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub pagerank: Option<f64>,
+}
+
+/// The header of a graph under a signed measure (docs/method.md section 7).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SignedHeader {
+    /// `flow`, `flow-ig` or `lrp`.
+    pub measure: String,
+    /// Images measured.
+    pub images: u32,
+    /// Sum over shown channels of |bias| as a share of the sum of |score|, `[0, ...)`; layers but the
+    /// first.
+    pub bias_share: f64,
+    /// From the run's evaluation, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faithfulness: Option<FaithfulnessHeader>,
+}
+
+/// The measure's figures over all groups, mean ablation, held-out images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaithfulnessHeader {
+    /// Share of each layer's channels that the graph shows, `[0, 1]`.
+    pub shown: f64,
+    /// F at that size: the share of the margin left when only so many channels are kept.
+    pub kept_margin: f64,
+    /// Area under F less the area under deletion; 0 for a random ranking.
+    pub srg: f64,
+    /// Mean Jaccard index of the first 5 % of channels from two halves of the images.
+    pub stability: f64,
 }
 
 /// What is known of an edge's sign.
@@ -175,6 +247,15 @@ pub struct GraphEdge {
     pub top_images: Option<u32>,
     /// Sign.
     pub kind: EdgeKind,
+    /// In a joint graph: whose edge it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub side: Option<Side>,
+    /// In a joint graph: bridged weight in the second group, images of it; `influence` is the
+    /// first's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub second_influence: Option<u32>,
 }
 
 /// An output class the graph reaches.
@@ -200,10 +281,18 @@ pub type LogitEdge = GraphEdge;
 pub struct AttributionGraph {
     /// [`GRAPH_SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// The group.
+    /// The group; of a joint graph the first.
     pub group: GraphGroup,
+    /// Of a joint graph: the second group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    pub second_group: Option<GraphGroup>,
     /// What weights and scores are.
     pub measure: Measure,
+    /// Under a signed measure: what was measured, and how far it can be trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(skip))]
+    pub signed: Option<SignedHeader>,
     /// How it was made.
     pub parameters: RecordedParameters,
     /// All layers of the network, input side first.
@@ -267,16 +356,33 @@ impl AttributionGraph {
     }
 
     /// The weight by which an edge is ranked and drawn: the share of the group's images for
-    /// `conv-max`, the absolute mean effect in logits for `flow`.
+    /// `conv-max` (in a joint graph the larger of both groups'), the absolute mean effect in logits
+    /// for `flow`.
     #[must_use]
     pub fn edge_weight(&self, edge: &GraphEdge) -> f64 {
         let weight = match self.measure {
-            Measure::ConvMax => {
-                f64::from(edge.influence.unwrap_or(0)) / f64::from(self.group.images.max(1))
-            }
+            Measure::ConvMax => self.larger_share(edge.influence, edge.second_influence),
             Measure::Flow => edge.effect.map_or(0.0, |effect| effect.mean.abs()),
         };
         if weight.is_finite() { weight } else { 0.0 }
+    }
+
+    /// The share of its group's images in which a node is a top channel, `[0, 1]`; in a joint graph
+    /// the larger of both groups'.
+    #[must_use]
+    pub fn node_share(&self, node: &GraphNode) -> f64 {
+        self.larger_share(Some(node.count), node.second.map(|second| second.count))
+    }
+
+    fn larger_share(&self, first: Option<u32>, second: Option<u32>) -> f64 {
+        let share = |images: Option<u32>, group: &GraphGroup| {
+            f64::from(images.unwrap_or(0)) / f64::from(group.images.max(1))
+        };
+        let other = self
+            .second_group
+            .as_ref()
+            .map_or(0.0, |group| share(second, group));
+        share(first, &self.group).max(other)
     }
 
     /// Adds R and E of the influence sample to a graph chosen by another measure, for the columns

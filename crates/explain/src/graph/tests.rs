@@ -42,6 +42,7 @@ pub(crate) fn small_graph() -> AttributionGraph {
         images: 10,
         counts: &counts,
         targets: &targets,
+        contrast: None,
     };
     let mut parameters = GraphParameters::default();
     parameters.selection.start_threshold = 0.6;
@@ -99,6 +100,7 @@ fn a_channel_is_added_for_the_logit_with_its_edges() {
         images: 9,
         counts: &counts,
         targets: &targets,
+        contrast: None,
     };
     let graph = conv_max_graph(&group, &links, &logits, &GraphParameters::default()).unwrap();
     let last: Vec<_> = graph.nodes.iter().filter(|node| node.layer == 1).collect();
@@ -122,6 +124,7 @@ fn flow_draws_positive_edges_and_negative_ones_on_request() {
         images: 4,
         counts: &counts,
         targets: &targets,
+        contrast: None,
     };
     let estimate = |mean| Estimate {
         mean,
@@ -178,6 +181,7 @@ fn shapes_are_checked() {
         images: 1,
         counts: &counts,
         targets: &[],
+        contrast: None,
     };
     let logits = Csr::empty(1, 2).unwrap();
     assert!(conv_max_graph(&group, &[], &logits, &GraphParameters::default()).is_err());
@@ -189,4 +193,42 @@ fn shapes_are_checked() {
     assert!(conv_max_graph(&group, &[], &logits, &GraphParameters::default()).is_ok());
     let logits = Csr::empty(1, 3).unwrap();
     assert!(conv_max_graph(&group, &[], &logits, &GraphParameters::default()).is_err());
+}
+
+/// A graph of `layers` layers of `width` channels, all kept, with edges
+/// `(lower layer, from, to) -> influence`, of ten images.
+pub(crate) fn layered(
+    layers: u32,
+    width: u32,
+    edges: &std::collections::BTreeMap<(u32, u32, u32), u32>,
+) -> AttributionGraph {
+    let mut graph = small_graph();
+    graph.layers = (0..layers)
+        .map(|layer| GraphLayer {
+            name: format!("layer {layer}"),
+            channels: width,
+            threshold: 1.0,
+        })
+        .collect();
+    graph.logit_edges.clear();
+    graph.classes.clear();
+    let template = graph.nodes.swap_remove(0);
+    graph.nodes = (0..layers * width)
+        .map(|index| GraphNode {
+            layer: index / width,
+            channel: ChannelId(index % width),
+            ..template.clone()
+        })
+        .collect();
+    let template = graph.edges.swap_remove(0);
+    graph.edges = edges
+        .iter()
+        .map(|(&(layer, from, to), &influence)| GraphEdge {
+            from: layer * width + from,
+            to: (layer + 1) * width + to,
+            influence: Some(influence),
+            ..template.clone()
+        })
+        .collect();
+    graph
 }

@@ -5,17 +5,19 @@
 //! characters. A graph that was read from outside may hold dangling indices; such edges are left
 //! out.
 
+mod comparison;
 mod data_uri;
 mod dot;
 mod svg;
 mod text;
 
+pub use comparison::render_comparison;
 pub use data_uri::data_uri;
 pub use dot::render_dot;
 pub use svg::{SvgOptions, Theme, render_svg};
 pub use text::{TextOptions, render_text};
 
-use crate::graph::{AttributionGraph, GraphEdge, GraphNode};
+use crate::graph::{AttributionGraph, GraphEdge, GraphGroup, GraphNode};
 
 /// The most characters of a name that are shown.
 const MAX_NAME: usize = 120;
@@ -126,15 +128,37 @@ fn class_name(graph: &AttributionGraph, class: u32) -> String {
         .map_or_else(String::new, |class| plain(&class.name))
 }
 
+/// The group, or both groups.
+fn title(graph: &AttributionGraph) -> String {
+    let other = graph.second_group.as_ref();
+    let other = other.map_or_else(String::new, |group| format!(" and {}", group.name));
+    format!("{}{other}", graph.group.name)
+}
+
+/// In how many of a group's images a node is a top channel, or of both groups'.
+fn node_percent(graph: &AttributionGraph, node: &GraphNode) -> String {
+    let first = percent(node.count, graph.group.images);
+    match (node.second, &graph.second_group) {
+        (Some(second), Some(group)) => {
+            let first = first.trim_end_matches("\u{a0}%");
+            format!("{first} / {}", percent(second.count, group.images))
+        }
+        _ => first,
+    }
+}
+
 /// What an edge weighs, in words: images for counts, logits for effects.
 fn weight_in_words(graph: &AttributionGraph, edge: &GraphEdge) -> String {
     let mut parts = Vec::new();
+    let weight = |influence: u32, group: &GraphGroup| {
+        let share = percent(influence, group.images);
+        format!("{} ({share})", counted(u64::from(influence), "image"))
+    };
     if let Some(influence) = edge.influence {
-        let share = percent(influence, graph.group.images);
-        parts.push(format!(
-            "{} ({share})",
-            counted(u64::from(influence), "image")
-        ));
+        parts.push(weight(influence, &graph.group));
+    }
+    if let (Some(influence), Some(group)) = (edge.second_influence, &graph.second_group) {
+        parts.push(weight(influence, group));
     }
     if let Some(effect) = edge.effect {
         parts.push(match effect.interval {

@@ -60,12 +60,19 @@ impl ImageFolder {
         })
     }
 
-    /// A source over a list made earlier, without looking at the folder again.
+    /// Reads images below `root` whose paths are known from elsewhere; lists none.
     #[must_use]
-    pub fn from_list(list: ImageList, options: &ScanOptions) -> Self {
+    pub fn unlisted(root: PathBuf) -> Self {
         Self {
-            list,
-            max_file_bytes: options.max_file_bytes,
+            list: ImageList {
+                root,
+                items: Vec::new(),
+                folders: Vec::new(),
+                skipped: Vec::new(),
+                ignored_files: 0,
+                list_hash: ListHash([0; 32]),
+            },
+            max_file_bytes: ScanOptions::default().max_file_bytes,
         }
     }
 }

@@ -168,7 +168,6 @@ impl Planner<'_> {
         else {
             return None;
         };
-        let [taps_y, taps_x] = [&phase.axes[0].taps, &phase.axes[1].taps];
         Some(StepKind::Stream(Stream {
             product: products.into_iter().next()?,
             from,
@@ -180,14 +179,7 @@ impl Planner<'_> {
                 batch: 1,
                 ..strip
             },
-            weights: DepthwiseWeights::new(
-                self.isa,
-                &weights.bias,
-                phase.kernel(),
-                phase.stride(),
-                phase.dilation(),
-                |channel, ky, kx| weights.at(channel, 0, taps_y[ky], taps_x[kx]),
-            ),
+            weights: self.depthwise_weights(&weights, &phase),
             above: conv.pads[0],
             reach: (phase.kernel()[0] - 1) * phase.dilation()[0] + 1,
             stride: phase.stride()[0],
@@ -223,17 +215,22 @@ impl Planner<'_> {
         })
     }
 
-    fn depthwise(&self, weights: &Weights<'_>, phase: &Phase, ends: &Ends) -> Option<StepKind> {
+    /// The taps of one phase, packed.
+    fn depthwise_weights(&self, weights: &Weights<'_>, phase: &Phase) -> DepthwiseWeights {
         let [taps_y, taps_x] = [&phase.axes[0].taps, &phase.axes[1].taps];
+        DepthwiseWeights::new(
+            self.isa,
+            &weights.bias,
+            phase.kernel(),
+            phase.stride(),
+            phase.dilation(),
+            |channel, ky, kx| weights.at(channel, 0, taps_y[ky], taps_x[kx]),
+        )
+    }
+
+    fn depthwise(&self, weights: &Weights<'_>, phase: &Phase, ends: &Ends) -> Option<StepKind> {
         Some(StepKind::Depthwise {
-            weights: DepthwiseWeights::new(
-                self.isa,
-                &weights.bias,
-                phase.kernel(),
-                phase.stride(),
-                phase.dilation(),
-                |channel, ky, kx| weights.at(channel, 0, taps_y[ky], taps_x[kx]),
-            ),
+            weights: self.depthwise_weights(weights, phase),
             from: (ends.from.0, phase.source(ends.from.1)?),
             to: (ends.to.0, phase.target(ends.to.1)),
             clamp: ends.clamp,

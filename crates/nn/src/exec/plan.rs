@@ -131,6 +131,15 @@ impl Network {
         }))
     }
 
+    /// Bytes of a session's arena for `graph` without the kernels' scratch, found without packing
+    /// weights.
+    #[must_use]
+    pub fn values_bytes(graph: &Graph, options: &CompileOptions) -> usize {
+        let groups = groups(graph, &options.observed);
+        let placement = place(graph, &groups, &options.observed);
+        placement.slot_elements.iter().sum::<usize>() * size_of::<f32>()
+    }
+
     /// The graph it was compiled from.
     #[must_use]
     pub fn graph(&self) -> &Graph {

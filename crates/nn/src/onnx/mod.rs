@@ -17,6 +17,7 @@
 //! dropped, so a half precision network is computed more precisely than its file says.
 
 mod builder;
+mod edit;
 mod error;
 mod finish;
 mod import;
@@ -26,6 +27,7 @@ mod proto;
 mod site;
 mod tensor;
 
+pub use edit::{ChannelFactors, EditError, scale_channels};
 pub use error::LoadError;
 
 use crate::graph::{Graph, ValueId};

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use summit_nn::exec::{CompileOptions, Network};
-use summit_nn::flow::Flow;
+use summit_nn::flow::{Flow, FlowPoint, SignedMeasure};
 use summit_nn::graph::{Graph, Op, Tensor};
 use summit_nn::reference;
 
@@ -175,10 +175,10 @@ pub fn margin(logits: &[f32], class: usize) -> Vec<f32> {
 
 /// Largest `|sum_j E_i->j - R_i|` relative to the largest R of its layer (method.md section 3.2), over
 /// the blocks into the first, a middle, the last two layers and the logits.
-pub fn conservation(graph: &Graph, input: &Tensor, class: usize) -> f64 {
+pub fn conservation(graph: &Graph, input: &Tensor, class: usize, measure: SignedMeasure) -> f64 {
     let layers = summit_nn::layers::find_layers(graph);
     let values: Vec<_> = layers.iter().map(|layer| layer.value).collect();
-    let flow = Arc::new(Flow::new(graph, &values, 16).unwrap());
+    let flow = Arc::new(Flow::new(graph, &values, 16, measure).unwrap());
     let mut session = flow.session();
     let found = session
         .scores(&input.data, &mut |logits| margin(logits, class))
@@ -188,18 +188,20 @@ pub fn conservation(graph: &Graph, input: &Tensor, class: usize) -> f64 {
         let Some(lower) = top.checked_sub(1) else {
             continue;
         };
-        let (above, channels) = match found.gradients.get(top) {
-            Some(gradient) => (gradient, found.scores[top].len()),
-            None => (&found.seed, found.logits.len()),
-        };
+        let channels = found.scores.get(top).unwrap_or(&found.logits).len();
         // Channels whose gradient is zero pass nothing on.
-        let plane = above.len() / channels;
+        let passes = |above: &Vec<f32>, j: usize| {
+            let plane = above.len() / channels;
+            above[j * plane..(j + 1) * plane].iter().any(|&g| g != 0.0)
+        };
         let active: Vec<usize> = (0..channels)
-            .filter(|j| above[j * plane..(j + 1) * plane].iter().any(|&g| g != 0.0))
+            .filter(|&j| {
+                let of = |point: &FlowPoint| point.gradients.get(top).cloned();
+                let mut above = found.points.iter().map(of);
+                above.any(|map| passes(map.as_ref().unwrap_or(&found.seed), j))
+            })
             .collect();
-        let edges = session
-            .edges(lower, &found.activations[lower], above, &active)
-            .unwrap();
+        let edges = session.edges(lower, &found, &active).unwrap();
         let scores = &found.scores[lower];
         let scale = scores
             .iter()

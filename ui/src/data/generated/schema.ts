@@ -356,9 +356,13 @@ export type AttributionGraph = {
  */
 schema_version: number, 
 /**
- * The group.
+ * The group; of a joint graph the first.
  */
 group: GraphGroup, 
+/**
+ * Of a joint graph: the second group.
+ */
+second_group?: GraphGroup, 
 /**
  * What weights and scores are.
  */
@@ -426,7 +430,11 @@ pagerank_rounds?: number,
 /**
  * Whether PageRank met its tolerance; absent for `flow`.
  */
-pagerank_converged?: boolean, };
+pagerank_converged?: boolean, 
+/**
+ * The restart was weighted by how specific channels are to groups.
+ */
+class_contrast?: boolean, };
 
 export type GraphLayer = { 
 /**
@@ -476,9 +484,27 @@ out_edges: number,
  */
 added_for_logit?: boolean, 
 /**
+ * In a joint graph: whose node it is.
+ */
+side?: Side, 
+/**
+ * In a joint graph: the node's figures in the second group; those above are the first's.
+ */
+second?: SecondNode, 
+/**
  * Horizontal position, at least 0; neighbours in a row are at least 1 apart.
  */
 x: number, };
+
+export type SecondNode = { 
+/**
+ * Images of the second group in which it is a top channel.
+ */
+count: number, 
+/**
+ * PageRank in the second group's graph; absent where that has no such node.
+ */
+pagerank?: number, };
 
 export type GraphEdge = { 
 /**
@@ -504,7 +530,18 @@ top_images?: number,
 /**
  * Sign.
  */
-kind: EdgeKind, };
+kind: EdgeKind, 
+/**
+ * In a joint graph: whose edge it is.
+ */
+side?: Side, 
+/**
+ * In a joint graph: bridged weight in the second group, images of it; `influence` is the
+ * first's.
+ */
+second_influence?: number, };
+
+export type Side = "shared" | "first" | "second";
 
 export type EdgeKind = "unsigned" | "supports" | "opposes";
 

@@ -1,18 +1,18 @@
 //! The graph of one image beside the graph of its class.
 
 use super::measure::Explanation;
+use crate::network::flow_key;
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use summit_explain::graph::GraphNode;
-use summit_explain::{Measure, SelectionParameters};
-use summit_site::graphs::{ClassGroup, class_sizes};
-use summit_site::{GraphMaker, SiteError};
-use summit_store::{Run, StoreError};
-use summit_tables::{Grouping, ImageRecord};
+use summit_explain::{GroupSpec, Measure};
+use summit_nn::flow::SignedMeasure;
+use summit_query::{GraphChoices, NoRecount, Questions};
+use summit_tables::Grouping;
 
-/// Channels of two graphs. They are chosen by different measures, flow on one image here and the
-/// run's there, so what only one holds is a hint and no proof.
+/// Channels of two graphs. Where they are chosen by different measures, what only one holds is a hint
+/// and no proof.
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     /// Of the class's graph.
@@ -34,27 +34,23 @@ pub struct ComparedChannel {
     pub channel: u32,
 }
 
-/// Adds the comparison where the run has graphs and images of the class.
-pub fn compare(run: &Run, explanation: &mut Explanation) -> Result<()> {
-    let maker = match GraphMaker::new(run, SelectionParameters::default()) {
-        Ok(maker) => maker,
-        Err(SiteError::NoInfluence { .. }) => return Ok(()),
-        Err(problem) => return Err(problem.into()),
-    };
-    let records: Vec<ImageRecord> = run.images()?.collect::<Result<_, StoreError>>()?;
-    let class = &explanation.class;
-    let Some(&images) = class_sizes(&records, false).get(&class.class) else {
+/// Adds the comparison where the run has graphs and images of the class: by flow where that was
+/// measured, else by conv-max.
+pub fn compare(questions: &Questions, explanation: &mut Explanation) -> Result<()> {
+    let class = explanation.class.class;
+    let Some(&images) = questions.class_sizes(Grouping::Label).get(&class) else {
         return Ok(());
     };
-    let usual = maker.graph(
-        run,
-        &ClassGroup {
-            class: class.class,
-            name: &class.name,
-            images,
-            grouping: Grouping::Label,
-        },
-    )?;
+    let group = questions.group_of(&GroupSpec::Label(class))?;
+    let choices = GraphChoices::default();
+    let flow = SignedMeasure::Flow.name();
+    let measured = questions.signed_graph(&group, &flow_key(&group), flow, &choices, &|_| None)?;
+    let usual = match measured {
+        Some(graph) => graph,
+        None if !questions.has_influence() => return Ok(()),
+        // A class is made of whole confusion cells, so no image is run again.
+        None => questions.graph(&group, &choices, &NoRecount)?.graph,
+    };
     let names = |nodes: &[GraphNode]| -> BTreeSet<(u32, u32)> {
         nodes
             .iter()

@@ -1,30 +1,29 @@
 //! Runs one image forwards and backwards and makes its graph.
 
-use crate::model::RunModel;
+use super::compare::Comparison;
+use crate::network::RunNetwork;
 use anyhow::{Context, Result};
 use serde::Serialize;
-use std::sync::Arc;
+use summit_explain::graph::GraphNode;
 use summit_explain::{
-    AttributionGraph, Estimate, FlowEdge, FlowGraphInput, GraphParameters, GroupTables,
-    SelectionParameters, TargetClass, flow_graph, mass_cut,
+    AttributionGraph, GraphParameters, GroupTables, SelectionParameters, TargetClass, class_name,
 };
 use summit_images::DecodedImage;
-use summit_nn::flow::{Flow, FlowSession, ImageFlow};
-use summit_site::{class_name, graphs::top_rule};
-use summit_store::Run;
+use summit_influence::{
+    Ablation, Explained, GroupRequest, Images, Maps, Member, Subject, group_flow,
+};
+use summit_nn::flow::SignedMeasure;
+use summit_query::{Questions, graph_of_flow};
 use summit_summarize::Prediction;
-use summit_tables::{ChannelId, ClassId, LayerId, LayerInfo, top_channels_of};
-
-use super::compare::Comparison;
+use summit_tables::{
+    ClassId, FlowHeader, FlowTables, ImageId, LayerInfo, TopRule, top_channels_of,
+};
 
 /// Version of the JSON; raised with every change a reader must know of.
 const SCHEMA_VERSION: u32 = 1;
 
-/// Channels followed backwards at once.
-const MASKS: usize = 16;
-
-/// Inputs of a channel that count among its largest (docs/method.md).
-const LARGEST: usize = 5;
+/// Name of the group that the photograph is.
+const THIS_IMAGE: &str = "this image";
 
 /// What is known of one image.
 #[derive(Debug, Serialize)]
@@ -86,40 +85,41 @@ pub struct Measured {
     pub pixels: DecodedImage,
     /// Per layer.
     pub layers: Vec<LayerInfo>,
-    /// Per layer, `[C, H, W]`.
-    pub activations: Vec<Vec<f32>>,
+    /// Of all layers.
+    pub maps: Maps,
 }
 
 /// Explains `class`, or the prediction.
 pub fn measure(
-    run: &Run,
-    loaded: &RunModel,
+    questions: &Questions,
+    network: &RunNetwork,
     photo: &DecodedImage,
     class: Option<ClassId>,
     threshold: f64,
 ) -> Result<Measured> {
-    let RunModel {
-        model,
-        layers,
-        preprocessing,
-    } = loaded;
+    let preprocessing = &network.preprocessing;
     let mut input = vec![0.0; preprocessing.output_len()];
     preprocessing.apply(photo, &mut input)?;
-    let values: Vec<_> = layers.iter().map(|layer| layer.value).collect();
-    let flow = Arc::new(Flow::new(&model.graph, &values, MASKS)?);
-    let mut session = flow.session();
-    let image = session.scores(&input, &mut |logits| margin_gradient(logits, class))?;
-    let prediction = Prediction::new(&image.logits, class);
+    let input = Photo(input);
+    let subject = Subject {
+        graph: &network.model.graph,
+        layers: &network.values(),
+        images: &input,
+        threads: 1,
+    };
+    let (logits, maps) = forward(&subject, &input)?;
+    let prediction = Prediction::new(&logits, class);
     let explained = class.or(prediction.top_classes.first().copied());
     let explained = explained.context("the network has no classes")?;
-    let names = &run.manifest().spec.classes;
     let named = |class| NamedClass {
         class,
-        name: class_name(names, class),
+        name: class_name(questions.classes(), class),
     };
     let class = named(explained);
-    let infos: Vec<LayerInfo> = layers.iter().map(|layer| layer.info.clone()).collect();
-    let graph = graph(run, &infos, &mut session, &image, &class, threshold)?;
+    let layers: Vec<LayerInfo> = questions.layers().to_vec();
+    let flow = flow(&subject, explained, threshold)?;
+    let top_rule = questions.top_rule();
+    let graph = graph(&layers, top_rule, &maps, &flow, &class)?;
     let classes = prediction
         .top_classes
         .iter()
@@ -138,127 +138,101 @@ pub fn measure(
             class,
             runner_up: named(prediction.runner_up),
             margin: prediction.margin,
-            channels: channels(&graph, &infos, &image),
+            channels: channels(&graph, &layers, &maps),
             graph,
             comparison: None,
         },
         pixels: preprocessing.input_pixels(photo)?,
-        layers: infos,
-        activations: image.activations,
+        layers,
+        maps,
     })
 }
 
-/// 1 at the class, -1 at the runner-up.
-fn margin_gradient(logits: &[f32], class: Option<ClassId>) -> Vec<f32> {
-    let prediction = Prediction::new(logits, class);
-    let explained = class.or(prediction.top_classes.first().copied());
-    let mut gradient = vec![0.0; logits.len()];
-    for (class, sign) in [(explained, 1.0), (Some(prediction.runner_up), -1.0)] {
-        let slot = class.and_then(|class| gradient.get_mut(class.index()));
-        slot.into_iter().for_each(|slot| *slot += sign);
+/// The network's input for the photograph, whatever image is asked for.
+struct Photo(Vec<f32>);
+
+impl Images for Photo {
+    fn input(&self, _: ImageId) -> Result<Vec<f32>, String> {
+        Ok(self.0.clone())
     }
-    gradient
+}
+
+fn forward(subject: &Subject<'_>, input: &Photo) -> Result<(Vec<f32>, Maps)> {
+    let network = Ablation::new(subject)?;
+    let mut maps = vec![Vec::new(); subject.layers.len()];
+    let logits = network.run(&mut network.session(), &input.0, &mut |layer, _, pixel| {
+        maps[layer].extend_from_slice(pixel);
+    })?;
+    Ok((logits, Maps(maps)))
+}
+
+/// The photograph as a group of one image.
+fn flow(subject: &Subject<'_>, class: ClassId, mass: f64) -> Result<FlowTables> {
+    let measure = SignedMeasure::Flow;
+    let members = [Member {
+        image: ImageId(0),
+        explained: Explained::Margin(class),
+    }];
+    let found = group_flow(
+        subject,
+        &GroupRequest {
+            name: THIS_IMAGE,
+            members: &members,
+            measure,
+            mass,
+        },
+    )?;
+    Ok(found.tables(FlowHeader {
+        measure: measure.name().to_owned(),
+        group: THIS_IMAGE.to_owned(),
+        images: found.images,
+        mass,
+    }))
 }
 
 fn graph(
-    run: &Run,
     layers: &[LayerInfo],
-    session: &mut FlowSession,
-    image: &ImageFlow,
+    top_rule: TopRule,
+    maps: &Maps,
+    flow: &FlowTables,
     target: &NamedClass,
-    threshold: f64,
 ) -> Result<AttributionGraph> {
-    let scores: Vec<Vec<f64>> = image
-        .scores
-        .iter()
-        .map(|layer| layer.iter().map(|&score| f64::from(score)).collect())
-        .collect();
-    let kept: Vec<Vec<ChannelId>> = scores
-        .iter()
-        .map(|scores| mass_cut(scores, threshold))
-        .collect();
-    let mut edges = Vec::new();
-    for (lower, activation) in image.activations.iter().enumerate() {
-        // Above the last layer the class stands in for channels.
-        let (gradient, upper) = match image.gradients.get(lower + 1).zip(kept.get(lower + 1)) {
-            Some((gradient, kept)) => (gradient, kept.clone()),
-            None => (&image.seed, vec![ChannelId(target.class.0)]),
-        };
-        let indices: Vec<usize> = upper.iter().map(|channel| channel.index()).collect();
-        let found = session.edges(lower, activation, gradient, &indices)?;
-        for (&to, row) in upper.iter().zip(&found) {
-            edges.extend(largest(row).map(|(from, effect)| FlowEdge {
-                lower: LayerId::from_index(lower),
-                from,
-                to,
-                effect: single(effect),
-                top_images: 1,
-            }));
-        }
-    }
     let counts: Vec<Vec<u32>> = layers
         .iter()
-        .zip(&image.activations)
-        .map(|(layer, map)| top_channels(run, layer, map))
+        .zip(&maps.0)
+        .map(|(layer, map)| top_channels(top_rule, layer, map))
         .collect();
     let rows: Vec<&[u32]> = counts.iter().map(Vec::as_slice).collect();
-    let targets = [TargetClass {
-        class: target.class,
-        name: target.name.clone(),
-    }];
     let tables = GroupTables {
         layers,
-        name: "this image",
+        name: THIS_IMAGE,
         images: 1,
         counts: &rows,
-        targets: &targets,
-    };
-    let estimates: Vec<Vec<Option<Estimate>>> = scores
-        .iter()
-        .map(|layer| layer.iter().map(|&score| Some(single(score))).collect())
-        .collect();
-    let input = FlowGraphInput {
-        scores: &estimates,
-        edges: &edges,
+        targets: &[TargetClass {
+            class: target.class,
+            name: target.name.clone(),
+        }],
+        contrast: None,
     };
     let parameters = GraphParameters {
-        top_rule: top_rule(run),
+        top_rule,
         selection: SelectionParameters {
-            start_threshold: threshold,
+            start_threshold: flow.header.mass,
             ..SelectionParameters::default()
         },
         negative_edges: true,
         ..GraphParameters::default()
     };
-    Ok(flow_graph(&tables, &input, &parameters)?)
-}
-
-fn single(mean: f64) -> Estimate {
-    Estimate {
-        mean,
-        interval: None,
-    }
-}
-
-/// The largest |E| > 0 of a channel, ties by lower input.
-fn largest(row: &[f32]) -> impl Iterator<Item = (ChannelId, f64)> {
-    let mut order: Vec<usize> = (0..row.len()).filter(|&i| row[i] != 0.0).collect();
-    order.sort_by(|&a, &b| row[b].abs().total_cmp(&row[a].abs()).then(a.cmp(&b)));
-    order.truncate(LARGEST);
-    let effects: Vec<_> = order
-        .into_iter()
-        .map(|index| (ChannelId::from_index(index), f64::from(row[index])))
-        .collect();
-    effects.into_iter()
+    Ok(graph_of_flow(&tables, flow, &parameters)?)
 }
 
 /// 1 where a channel is among the image's top channels.
-fn top_channels(run: &Run, layer: &LayerInfo, map: &[f32]) -> Vec<u32> {
-    let maxima: Vec<f32> = planes(layer, map)
-        .map(|plane| plane.iter().copied().fold(f32::NEG_INFINITY, f32::max))
-        .collect();
-    let mut counts = vec![0; layer.channels as usize];
-    for (channel, _) in top_channels_of(&maxima, top_rule(run), &[]) {
+fn top_channels(rule: TopRule, layer: &LayerInfo, map: &[f32]) -> Vec<u32> {
+    let largest = |channel: usize| plane(layer, map, channel).fold(f32::NEG_INFINITY, f32::max);
+    let channels = layer.channels as usize;
+    let maxima: Vec<f32> = (0..channels).map(largest).collect();
+    let mut counts = vec![0; channels];
+    for (channel, _) in top_channels_of(&maxima, rule, &[]) {
         if let Some(count) = counts.get_mut(channel.index()) {
             *count = 1;
         }
@@ -266,22 +240,22 @@ fn top_channels(run: &Run, layer: &LayerInfo, map: &[f32]) -> Vec<u32> {
     counts
 }
 
-/// The map of each channel.
-pub fn planes<'a>(layer: &LayerInfo, map: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
-    map.chunks_exact((layer.height * layer.width).max(1) as usize)
+/// The map of a channel, row by row, out of a layer's `[H, W, C]`.
+pub fn plane<'a>(
+    layer: &LayerInfo,
+    map: &'a [f32],
+    channel: usize,
+) -> impl Iterator<Item = f32> + use<'a> {
+    let step = layer.channels.max(1) as usize;
+    map.iter().skip(channel).step_by(step).copied()
 }
 
-fn channels(
-    graph: &AttributionGraph,
-    layers: &[LayerInfo],
-    image: &ImageFlow,
-) -> Vec<ImageChannel> {
-    let of_node = |node: &summit_explain::graph::GraphNode| {
+fn channels(graph: &AttributionGraph, layers: &[LayerInfo], maps: &Maps) -> Vec<ImageChannel> {
+    let of_node = |node: &GraphNode| {
         let layer = layers.get(node.layer as usize)?;
-        let map = image.activations.get(node.layer as usize)?;
-        let plane = planes(layer, map).nth(node.channel.index())?;
+        let map = maps.0.get(node.layer as usize)?;
         let mut best = (0, f32::NEG_INFINITY);
-        for (place, &value) in plane.iter().enumerate() {
+        for (place, value) in plane(layer, map, node.channel.index()).enumerate() {
             if value > best.1 {
                 best = (place, value);
             }

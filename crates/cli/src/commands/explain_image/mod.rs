@@ -8,32 +8,33 @@ mod compare;
 mod measure;
 mod page;
 
-use crate::args::{ExplainImageArgs, ExplainImageFormat};
-use crate::{message, model};
+use crate::evidence_args::{ExplainImageArgs, ExplainImageFormat};
+use crate::message;
+use crate::network::RunNetwork;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
+use summit_explain::find_class;
 use summit_images::{DecodeLimits, DecodedImage, decode};
-use summit_store::Run;
+use summit_query::Questions;
 
 /// Largest file read, as for the images of a run.
 const LARGEST_BYTES: u64 = 256 << 20;
 
 pub fn run(args: &ExplainImageArgs) -> Result<ExitCode> {
-    let run = Run::open(&args.run)?;
-    let loaded = model::of_run(&run, args.model.as_deref())?;
+    let questions = Questions::open(&args.run)?;
+    let network = RunNetwork::open(&questions, &args.recount)?;
     let photo = photo(&args.image)?;
-    let classes = &run.manifest().spec.classes;
     let class = args
         .class
         .as_ref()
-        .map(|text| model::find_class(classes, text))
+        .map(|text| find_class(questions.classes(), text))
         .transpose()?;
-    let mut measured = measure::measure(&run, &loaded, &photo, class, args.threshold)?;
+    let mut measured = measure::measure(&questions, &network, &photo, class, args.threshold)?;
     measured.explanation.image = args.image.display().to_string();
-    compare::compare(&run, &mut measured.explanation)?;
+    compare::compare(&questions, &mut measured.explanation)?;
     let text = match format(args)? {
         ExplainImageFormat::Json => serde_json::to_string_pretty(&measured.explanation)? + "\n",
         ExplainImageFormat::Text => page::text(&measured.explanation),

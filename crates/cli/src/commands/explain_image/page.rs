@@ -1,7 +1,7 @@
 //! An explanation for people: a page of text, or one HTML file with everything in it.
 
 use super::compare::ComparedChannel;
-use super::measure::{Explanation, ImageChannel, Measured, planes};
+use super::measure::{Explanation, ImageChannel, Measured, plane};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -210,12 +210,8 @@ fn heat_map(measured: &Measured, channel: &ImageChannel) -> Result<String> {
     let pixels = &measured.pixels;
     let index = channel.layer as usize;
     let layer = measured.layers.get(index).context("a layer is missing")?;
-    let map = measured
-        .activations
-        .get(index)
-        .context("a layer is missing")?;
-    let plane = planes(layer, map).nth(channel.channel as usize);
-    let plane = plane.context("a channel is missing")?;
+    let map = measured.maps.0.get(index).context("a layer is missing")?;
+    let plane: Vec<f32> = plane(layer, map, channel.channel as usize).collect();
     let (rows, columns) = (layer.height as usize, layer.width as usize);
     let (height, width) = (pixels.height() as usize, pixels.width() as usize);
     let place = |pixel: usize, extent: usize, units: usize| {

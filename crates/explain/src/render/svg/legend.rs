@@ -1,8 +1,8 @@
 //! What sizes, widths and dashes mean, below the drawing.
 
-use super::super::grouped;
-use super::{Drawing, LARGEST_SIDE, MARGIN, NARROWEST_EDGE, WIDEST_EDGE};
-use crate::graph::{EdgeKind, Measure};
+use super::super::{grouped, shortened};
+use super::{Drawing, LARGEST_SIDE, MARGIN, MAX_LABEL, NARROWEST_EDGE, WIDEST_EDGE, xml};
+use crate::graph::{EdgeKind, Measure, Side};
 use std::fmt::{Result, Write};
 
 /// From the middle of a line to that of the next, pixels.
@@ -15,11 +15,14 @@ const DASH: f64 = 26.0;
 /// A symbol and what it means.
 struct Entry {
     symbol: Symbol,
+    /// Not yet escaped.
     note: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Symbol {
+    /// A line in the colour of a side of a joint graph.
+    Of(Side),
     /// A small and a large node.
     Sizes,
     /// A node that was not selected by its score.
@@ -34,10 +37,10 @@ impl Symbol {
     /// Pixels from its left to its note.
     fn width(self) -> f64 {
         match self {
+            Self::Of(_) | Self::Opposing => DASH + 6.0,
             Self::Sizes => LARGEST_SIDE * 0.75 + 16.0,
             Self::Added => LARGEST_SIDE * 0.25 + 8.0,
             Self::Widths => 2.0 * (DASH + 6.0),
-            Self::Opposing => DASH + 6.0,
         }
     }
 }
@@ -52,7 +55,16 @@ impl Entry {
 impl Drawing<'_> {
     fn legend(&self) -> Vec<Entry> {
         let graph = self.graph;
-        let largest = graph.nodes.iter().map(|node| node.count).max().unwrap_or(0);
+        let largest = match graph.second_group {
+            None => grouped(u64::from(
+                graph.nodes.iter().map(|node| node.count).max().unwrap_or(0),
+            )),
+            // Counts of groups of different sizes do not compare.
+            Some(_) => {
+                let shares = graph.nodes.iter().map(|node| graph.node_share(node));
+                format!("{:.0}\u{a0}%", 100.0 * shares.fold(0.0, f64::max))
+            }
+        };
         let edges = || graph.edges.iter().chain(&graph.logit_edges);
         let strongest = edges()
             .map(|edge| graph.edge_weight(edge))
@@ -64,19 +76,15 @@ impl Drawing<'_> {
             ),
             Measure::Flow => format!("width: effect, at most {strongest:.3} logits"),
         };
-        let mut legend = vec![
-            Entry {
-                symbol: Symbol::Sizes,
-                note: format!(
-                    "area: images with the channel on top, at most {}",
-                    grouped(u64::from(largest))
-                ),
-            },
-            Entry {
-                symbol: Symbol::Widths,
-                note: width,
-            },
-        ];
+        let mut legend = self.sides();
+        legend.push(Entry {
+            symbol: Symbol::Sizes,
+            note: format!("area: images with the channel on top, at most {largest}"),
+        });
+        legend.push(Entry {
+            symbol: Symbol::Widths,
+            note: width,
+        });
         if edges().any(|edge| edge.kind == EdgeKind::Opposes) {
             legend.push(Entry {
                 symbol: Symbol::Opposing,
@@ -90,6 +98,24 @@ impl Drawing<'_> {
             });
         }
         legend
+    }
+
+    /// Whose nodes and edges the colours of a joint graph are.
+    fn sides(&self) -> Vec<Entry> {
+        let Some(second) = &self.graph.second_group else {
+            return Vec::new();
+        };
+        let only = |name: &str| format!("only {}", shortened(name, MAX_LABEL));
+        [
+            (Side::Shared, "both".to_owned()),
+            (Side::First, only(&self.graph.group.name)),
+            (Side::Second, only(&second.name)),
+        ]
+        .map(|(side, note)| Entry {
+            symbol: Symbol::Of(side),
+            note,
+        })
+        .into()
     }
 
     /// The entries with their left ends, in as many lines as the drawing's width asks for.
@@ -127,7 +153,7 @@ impl Drawing<'_> {
                     x + entry.symbol.width(),
                     y + 4.0,
                     self.palette.muted,
-                    entry.note
+                    xml(&entry.note)
                 )?;
             }
             y += LINE_PITCH;
@@ -139,6 +165,13 @@ impl Drawing<'_> {
         let palette = self.palette;
         let small = LARGEST_SIDE / 4.0;
         match symbol {
+            Symbol::Of(side) => {
+                let (class, colour) = palette.of_side(Some(side), palette.edge);
+                writeln!(
+                    svg,
+                    "<path class=\"e{class}\" d=\"M{x:.1} {y:.1}h{DASH}\" stroke=\"{colour}\" stroke-width=\"5\"/>"
+                )
+            }
             Symbol::Sizes => {
                 self.write_tile(svg, x, y, small, "")?;
                 self.write_tile(svg, x + small + 8.0, y, 2.0 * small, "")

@@ -11,10 +11,10 @@ pub use style::Theme;
 
 use super::data_uri::is_image_data_uri;
 use super::{
-    DrawnEdge, Target, class_name, counted, drawn_edges, grouped, layer_name, percent, plain,
-    shortened, weight_in_words,
+    DrawnEdge, Target, class_name, counted, drawn_edges, grouped, layer_name, node_percent,
+    percent, plain, shortened, title, weight_in_words,
 };
-use crate::graph::{AttributionGraph, EdgeKind, GraphNode};
+use crate::graph::{AttributionGraph, EdgeKind, GraphGroup, GraphNode};
 use std::fmt::{Result, Write};
 use style::Palette;
 
@@ -68,7 +68,8 @@ struct Drawing<'a> {
     graph: &'a AttributionGraph,
     options: &'a SvgOptions<'a>,
     palette: &'static Palette,
-    largest_count: u32,
+    /// Of [`AttributionGraph::node_share`], above 0.
+    largest_share: f64,
     width: f64,
     height: f64,
     /// Left shift that centres the graph in its column.
@@ -104,13 +105,10 @@ impl<'a> Drawing<'a> {
             graph,
             options,
             palette: options.theme.palette(),
-            largest_count: graph
-                .nodes
-                .iter()
-                .map(|node| node.count)
-                .max()
-                .unwrap_or(0)
-                .max(1),
+            largest_share: Some(graph.nodes.iter().map(|node| graph.node_share(node)))
+                .map(|shares| shares.fold(0.0, f64::max))
+                .filter(|&largest| largest > 0.0)
+                .unwrap_or(1.0),
             width: 2.0 * MARGIN + label_width + body,
             height: HEADER_HEIGHT + rows as f64 * ROW_PITCH + FOOTER_HEIGHT,
             left: MARGIN + label_width + (body - columns * COLUMN_PITCH) / 2.0,
@@ -134,9 +132,9 @@ impl<'a> Drawing<'a> {
         HEADER_HEIGHT + from_top as f64 * ROW_PITCH + 40.0 + lift
     }
 
-    /// Area by count: the side goes with the square root of the share of the largest count.
+    /// Area by count: the side goes with the square root of the count over the largest.
     fn side(&self, node: &GraphNode) -> f64 {
-        let share = f64::from(node.count) / f64::from(self.largest_count);
+        let share = self.graph.node_share(node) / self.largest_share;
         (LARGEST_SIDE * share.sqrt()).max(SMALLEST_SIDE)
     }
 
@@ -160,7 +158,7 @@ impl<'a> Drawing<'a> {
         writeln!(
             svg,
             "<title id=\"sg-title\">Attribution graph of {}</title>",
-            xml(&graph.group.name)
+            xml(&title(graph))
         )?;
         writeln!(
             svg,
@@ -187,12 +185,15 @@ impl<'a> Drawing<'a> {
             svg,
             "<text class=\"ink\" x=\"{MARGIN}\" y=\"46\" font-size=\"26\" font-weight=\"700\" fill=\"{}\">{}</text>",
             palette.ink,
-            xml(&shortened(&graph.group.name, 48))
+            xml(&shortened(&title(graph), 64))
         )?;
+        let images = |group: &GraphGroup| counted(u64::from(group.images), "image");
+        let other = graph.second_group.as_ref();
         let summary = format!(
-            "{} attribution graph \u{b7} {} \u{b7} {} \u{b7} {}",
+            "{} attribution graph \u{b7} {}{} \u{b7} {} \u{b7} {}",
             graph.measure.name(),
-            counted(u64::from(graph.group.images), "image"),
+            images(&graph.group),
+            other.map_or_else(String::new, |group| format!(" and {}", images(group))),
             counted(graph.nodes.len() as u64, "channel"),
             counted(
                 (graph.edges.len() + graph.logit_edges.len()) as u64,
@@ -302,7 +303,8 @@ impl<'a> Drawing<'a> {
                 " stroke-dasharray=\"7 5\" stroke-linecap=\"butt\"",
             )
         } else {
-            ("", self.palette.edge, "")
+            let (class, colour) = self.palette.of_side(edge.side, self.palette.edge);
+            (class, colour, "")
         };
         let middle = (from_y + to_y) / 2.0;
         writeln!(
@@ -403,6 +405,8 @@ impl<'a> Drawing<'a> {
                  preserveAspectRatio=\"xMidYMid slice\" clip-path=\"url(#sg-clip{index})\"/>"
             )?;
         }
+        let (class, colour) = palette.of_side(node.side, palette.accent);
+        let width = if node.side.is_some() { 2.5 } else { 1.25 };
         let dash = if node.added_for_logit {
             " stroke-dasharray=\"4 3\""
         } else {
@@ -410,9 +414,8 @@ impl<'a> Drawing<'a> {
         };
         writeln!(
             svg,
-            "<rect class=\"frame\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{side:.1}\" height=\"{side:.1}\" rx=\"{radius:.1}\" \
-             fill=\"none\" stroke=\"{}\" stroke-width=\"1.25\"{dash}/>",
-            palette.accent
+            "<rect class=\"frame{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{side:.1}\" height=\"{side:.1}\" rx=\"{radius:.1}\" \
+             fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\"{dash}/>"
         )?;
         self.write_number(svg, node, (x, y, side), thumbnail.is_some())?;
         writeln!(svg, "</g>")
@@ -465,21 +468,27 @@ impl<'a> Drawing<'a> {
                 x + side / 2.0,
                 y + side * 0.75,
                 side * 0.16,
-                percent(node.count, self.graph.group.images)
+                node_percent(self.graph, node)
             )
         }
     }
 
     fn node_in_words(&self, node: &GraphNode) -> String {
         let graph = self.graph;
+        let part = |count: u32, group: &GraphGroup| {
+            let images = counted(u64::from(group.images), "image");
+            let share = percent(count, group.images);
+            format!("{} of {images} ({share})", grouped(u64::from(count)))
+        };
         let mut words = format!(
-            "{}, channel {}: a top channel in {} of {} ({})",
+            "{}, channel {}: a top channel in {}",
             layer_name(graph, node.layer),
             node.channel.0,
-            grouped(u64::from(node.count)),
-            counted(u64::from(graph.group.images), "image"),
-            percent(node.count, graph.group.images)
+            part(node.count, &graph.group)
         );
+        if let (Some(second), Some(group)) = (node.second, &graph.second_group) {
+            words.push_str(&format!(" and {}", part(second.count, group)));
+        }
         if let Some(pagerank) = node.pagerank {
             words.push_str(&format!("; PageRank {pagerank:.5}"));
         }

@@ -4,6 +4,7 @@
 //! as a rule on a variable, so that a page that embeds the drawing can set its own colours and a
 //! browser follows the reader's light or dark preference.
 
+use crate::graph::Side;
 use std::fmt::Write;
 
 /// Light or dark.
@@ -28,6 +29,8 @@ pub(super) struct Palette {
     pub(super) on_accent: &'static str,
     pub(super) edge: &'static str,
     pub(super) opposes: &'static str,
+    pub(super) first: &'static str,
+    pub(super) second: &'static str,
     pub(super) tile: &'static str,
     pub(super) tile_ink: &'static str,
 }
@@ -41,6 +44,8 @@ const LIGHT: Palette = Palette {
     on_accent: "#ffffff",
     edge: "#3f51b5",
     opposes: "#c2570c",
+    first: "#00796b",
+    second: "#c2185b",
     tile: "#dfe3f5",
     tile_ink: "#1a237e",
 };
@@ -54,9 +59,27 @@ const DARK: Palette = Palette {
     on_accent: "#12141c",
     edge: "#8c9eff",
     opposes: "#ff9d5c",
+    first: "#4fd8c0",
+    second: "#ff86b3",
     tile: "#2a2f47",
     tile_ink: "#d5daff",
 };
+
+impl Palette {
+    /// CSS class (with a space before it) and colour of a node or edge of a joint graph; `own` is the
+    /// colour of what both groups have, and of every graph of one group.
+    pub(super) fn of_side(
+        &self,
+        side: Option<Side>,
+        own: &'static str,
+    ) -> (&'static str, &'static str) {
+        match side {
+            Some(Side::First) => (" first", self.first),
+            Some(Side::Second) => (" second", self.second),
+            Some(Side::Shared) | None => ("", own),
+        }
+    }
+}
 
 impl Theme {
     /// The colours of the presentation attributes.
@@ -100,6 +123,7 @@ const RULES: &str = "\
 .e:hover{stroke-opacity:1}
 .tile{fill:var(--sg-tile)}.tile-ink{fill:var(--sg-tile-ink)}
 .frame{stroke:var(--sg-accent)}
+.first{stroke:var(--sg-first)}.second{stroke:var(--sg-second)}
 .node:hover .frame{stroke-width:3}
 @media (prefers-reduced-motion:reduce){.e{transition:none}}
 ";
@@ -114,12 +138,14 @@ fn variables(palette: &Palette) -> String {
         on_accent,
         edge,
         opposes,
+        first,
+        second,
         tile,
         tile_ink,
     } = palette;
     format!(
         "--sg-paper:{paper};--sg-band:{band};--sg-ink:{ink};--sg-muted:{muted};\
          --sg-accent:{accent};--sg-on-accent:{on_accent};--sg-edge:{edge};\
-         --sg-opposes:{opposes};--sg-tile:{tile};--sg-tile-ink:{tile_ink}"
+         --sg-opposes:{opposes};--sg-first:{first};--sg-second:{second};--sg-tile:{tile};--sg-tile-ink:{tile_ink}"
     )
 }
