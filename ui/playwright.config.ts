@@ -3,8 +3,10 @@ import { defineConfig } from '@playwright/test';
 // `ui/test` makes the fixture and says where things are.
 const site = process.env.SUMMIT_FIXTURE ?? '../target/ui-fixture';
 const summit = process.env.SUMMIT_BIN ?? '../target/debug/summit';
+const scale = process.env.SUMMIT_SCALE ?? '../target/ui-scale';
 const SERVE = 'http://127.0.0.1:8651/';
 const EXPORT = 'http://127.0.0.1:8652/some/where/';
+const SCALE = 'http://127.0.0.1:8653/';
 
 export default defineConfig({
   testDir: 'tests/e2e',
@@ -33,11 +35,18 @@ export default defineConfig({
     },
   },
   projects: [
-    { name: 'serve', use: { baseURL: SERVE } },
-    { name: 'export', use: { baseURL: EXPORT } },
+    { name: 'serve', use: { baseURL: SERVE }, testIgnore: 'scale/**' },
+    { name: 'export', use: { baseURL: EXPORT }, testIgnore: 'scale/**' },
+    {
+      name: 'scale',
+      // Recording would be measured too.
+      use: { baseURL: SCALE, trace: 'off', screenshot: 'off' },
+      testMatch: 'scale/**/*.spec.ts',
+    },
   ],
   webServer: [
     { command: `${summit} serve ${site}/run --port 8651`, url: SERVE },
+    { command: `${summit} serve ${scale} --port 8653`, url: SCALE },
     { command: `node tests/e2e/plain_server.mjs ${site}/site 8652 /some/where/`, url: EXPORT },
   ],
 });

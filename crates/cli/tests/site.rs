@@ -310,9 +310,11 @@ fn an_export_holds_what_serve_shows() {
     let files = files_below(&site);
     let channels = 24 + 96 + 160 + 224;
     // Interface, README and mark; tables; per layer; per class; two pictures a channel.
-    assert_eq!(files.len(), 5 + 2 + 3 + 3 * 4 + 5 * 8 + 2 * channels);
+    assert_eq!(files.len(), 5 + 2 + 4 + 3 * 4 + 5 * 8 + 2 * channels);
     for (path, content) in &files {
-        if path.ends_with(".txt") || path == ".nojekyll" {
+        // Names can be given where the run is served, so that file says so in one and not the other.
+        let only_here = [".nojekyll", "README.txt", "bundle/annotations.json"];
+        if only_here.contains(&path.as_str()) {
             continue;
         }
         let answer = served.get(&format!("/{path}"));
@@ -379,6 +381,47 @@ fn an_export_never_writes_over_other_things() {
     );
     assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 1);
     assert_eq!(std::fs::read_to_string(precious).unwrap(), "years of work");
+}
+
+#[test]
+fn names_are_kept_with_the_run() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("site-named");
+    let _ = std::fs::remove_dir_all(&target);
+    let [copy, site] = ["run", "site"].map(|name| target.join(name));
+    for (name, bytes) in files_below(run()) {
+        let path = copy.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let served = Served::start(&copy, &[]);
+    let layer = served.json("/bundle/manifest.json")["layers"][1]["name"].clone();
+    let post = |origin: &str, body: &str| {
+        let host = &served.host;
+        served.raw(&format!(
+            "POST /bundle/annotations.json HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        ))
+    };
+    let own = format!("http://{}", served.host);
+    let name = format!(r#"{{"layer": {layer}, "channel": 3, "text": "grass"}}"#);
+    assert_eq!(post("http://evil.example", &name).status, 403);
+    for refused in ["", "{}", r#"{"layer": "none", "channel": 0, "text": "x"}"#] {
+        assert_eq!(post(&own, refused).status, 400, "{refused}");
+    }
+    assert_eq!(post(&own, &"x".repeat(20_000)).status, 413);
+    assert!(!copy.join("annotations.json").exists());
+    assert_eq!(post(&own, &name).status, 204);
+    let annotations = served.json("/bundle/annotations.json");
+    assert_eq!(annotations["writable"], true);
+    assert_eq!(annotations["annotations"][0]["text"], "grass");
+    drop(served);
+
+    succeed(&["export", copy.to_str().unwrap(), site.to_str().unwrap()]);
+    let served = Served::start(&site, &[]);
+    let exported = served.json("/bundle/annotations.json");
+    assert_eq!(exported["writable"], false);
+    assert_eq!(exported["annotations"], annotations["annotations"]);
 }
 
 #[test]

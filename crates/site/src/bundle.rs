@@ -7,10 +7,10 @@
 use crate::file::BundleFile;
 use crate::pictures::{Crops, encode};
 use crate::schema::{
-    ActivationFile, ActivationRow, BUNDLE_SCHEMA_VERSION, ChannelExamples, ChannelFile,
-    EmbeddingFile, ImageFile, PictureFacts, SimilarityFile,
+    ActivationFile, ActivationRow, Annotation, AnnotationFile, BUNDLE_SCHEMA_VERSION,
+    ChannelExamples, ChannelFile, EmbeddingFile, ImageFile, PictureFacts, SimilarityFile,
 };
-use crate::{SiteError, summary};
+use crate::{Annotations, SiteError, summary};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -50,6 +50,15 @@ pub trait BundleSource: Send + Sync {
     /// # Errors
     /// See [`SiteError`]; [`SiteError::is_absent`] where the bundle has no such file.
     fn file(&self, file: BundleFile) -> Result<Vec<u8>, SiteError>;
+
+    /// Names a channel.
+    ///
+    /// # Errors
+    /// The source takes no names, or not this one.
+    fn annotate(&self, annotation: Annotation) -> Result<(), SiteError> {
+        let _ = annotation;
+        Err(SiteError::ReadOnly)
+    }
 }
 
 /// A run's bundle, made on demand.
@@ -60,6 +69,7 @@ pub struct Bundle {
     pub(crate) groups: Vec<(ClassId, u32)>,
     pub(crate) data_set: String,
     pub(crate) crops: Result<Crops, String>,
+    annotations: Annotations,
     counts: Vec<OnceLock<ActivationCounts>>,
     examples: Vec<OnceLock<Vec<DatasetExample>>>,
     maps: OnceLock<Maps>,
@@ -90,6 +100,7 @@ impl Bundle {
         Ok(Self {
             groups,
             data_set,
+            annotations: Annotations::of_run(path),
             crops,
             counts: (0..layers).map(|_| OnceLock::new()).collect(),
             examples: (0..layers).map(|_| OnceLock::new()).collect(),
@@ -111,6 +122,7 @@ impl Bundle {
             BundleFile::Manifest,
             BundleFile::Classes,
             BundleFile::Confusion,
+            BundleFile::Annotations,
         ];
         let layers = self.questions.layers();
         for layer in layers {
@@ -212,7 +224,8 @@ impl Bundle {
             schema_version: BUNDLE_SCHEMA_VERSION,
             method: EMBEDDING_METHOD.to_owned(),
             trustworthiness: quality.map(|quality| quality.value),
-            class: map.ids.clone(),
+            id: map.ids.clone(),
+            group: None,
             x,
             y,
         })
@@ -403,6 +416,11 @@ impl BundleSource for Bundle {
             BundleFile::Manifest => json(&summary::manifest(self)?),
             BundleFile::Classes => json(&summary::classes(self)),
             BundleFile::Confusion => json(&summary::confusion_table(self)),
+            BundleFile::Annotations => json(&AnnotationFile {
+                schema_version: BUNDLE_SCHEMA_VERSION,
+                writable: true,
+                annotations: self.annotations.read()?,
+            }),
             BundleFile::Embedding(layer) => json(&self.embedding(layer)?),
             BundleFile::Channels(layer) => json(&self.channels(layer)?),
             BundleFile::Graph(class) => self.graph(class),
@@ -417,6 +435,10 @@ impl BundleSource for Bundle {
             BundleFile::FeatureOverview(layer) => self.feature_overview(layer),
             BundleFile::Feature(layer, channel) => self.feature(layer, channel),
         }
+    }
+
+    fn annotate(&self, annotation: Annotation) -> Result<(), SiteError> {
+        self.annotations.set(self.questions.layers(), annotation)
     }
 }
 

@@ -28,6 +28,15 @@ pub enum SiteError {
         /// Why.
         reason: String,
     },
+    /// A name for a channel cannot be read or kept.
+    #[error("{reason}")]
+    Annotation {
+        /// Why.
+        reason: String,
+    },
+    /// An exported site is not written to.
+    #[error("names can be given while the run itself is served")]
+    ReadOnly,
     /// The run's tables.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -5,7 +5,8 @@
 //! [`Bundle`] keeps.
 
 use crate::assets::{ASSETS, Assets};
-use crate::{Bundle, BundleSource, SiteError};
+use crate::schema::AnnotationFile;
+use crate::{Bundle, BundleFile, BundleSource, SiteError};
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
@@ -67,6 +68,7 @@ pub fn export(
         {
             match bundle.file(file) {
                 Ok(bytes) => {
+                    let bytes = as_exported(file, bytes)?;
                     let path = target.join("bundle").join(file.to_string());
                     write(&path, &bytes, &mut own)?;
                 }
@@ -105,6 +107,16 @@ pub fn export(
     Ok(total
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+/// A file of the bundle as nobody can change it any more.
+fn as_exported(file: BundleFile, bytes: Vec<u8>) -> Result<Vec<u8>, SiteError> {
+    if file != BundleFile::Annotations {
+        return Ok(bytes);
+    }
+    let mut annotations: AnnotationFile = serde_json::from_slice(&bytes)?;
+    annotations.writable = false;
+    Ok(serde_json::to_vec(&annotations)?)
 }
 
 fn prepare(target: &Path) -> Result<(), SiteError> {

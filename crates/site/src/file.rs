@@ -28,6 +28,8 @@ pub enum BundleFile {
     Activations(ClassId),
     /// A class's images: [`crate::schema::ImageFile`].
     Images(ClassId),
+    /// Names of channels: [`crate::schema::AnnotationFile`].
+    Annotations,
     /// Contact sheet of a class's images in the order of [`crate::schema::ImageFile`].
     Sheet(ClassId),
     /// Atlas of one small picture per channel.
@@ -67,6 +69,7 @@ impl BundleFile {
             | Self::Similarity(_)
             | Self::Activations(_)
             | Self::Images(_)
+            | Self::Annotations
             | Self::Features(_) => FileKind::Json,
             Self::Sheet(_)
             | Self::Overview(_)
@@ -77,12 +80,18 @@ impl BundleFile {
         }
     }
 
-    /// Another process may add to what it shows.
-    pub(crate) fn may_grow(self) -> bool {
-        matches!(
+    /// It never changes while the run is served: neither names nor pictures of channels are added to it.
+    #[must_use]
+    pub fn is_fixed(self) -> bool {
+        !matches!(
             self,
-            Self::Manifest | Self::Features(_) | Self::FeatureOverview(_) | Self::Feature(..)
+            Self::Annotations
+                | Self::Manifest
+                | Self::Features(_)
+                | Self::FeatureOverview(_)
+                | Self::Feature(..)
         )
+    }
     }
 
     /// The file with this path relative to the bundle's folder; `None` for anything that is not
@@ -97,6 +106,7 @@ impl BundleFile {
         let file = match parts.as_slice() {
             ["manifest"] => Self::Manifest,
             ["classes"] => Self::Classes,
+            ["annotations"] => Self::Annotations,
             ["confusion"] => Self::Confusion,
             ["embedding", layer] => Self::Embedding(LayerId(number(layer)?)),
             ["channels", layer] => Self::Channels(LayerId(number(layer)?)),
@@ -136,6 +146,7 @@ impl fmt::Display for BundleFile {
             Self::Manifest => write!(formatter, "manifest.json"),
             Self::Classes => write!(formatter, "classes.json"),
             Self::Confusion => write!(formatter, "confusion.json"),
+            Self::Annotations => write!(formatter, "annotations.json"),
             Self::Embedding(layer) => write!(formatter, "embedding/{}.json", layer.0),
             Self::Channels(layer) => write!(formatter, "channels/{}.json", layer.0),
             Self::Graph(class) => write!(formatter, "graphs/{}.json", class.0),
@@ -170,6 +181,7 @@ mod tests {
             BundleFile::Manifest,
             BundleFile::Classes,
             BundleFile::Confusion,
+            BundleFile::Annotations,
             BundleFile::Embedding(layer),
             BundleFile::Channels(layer),
             BundleFile::Graph(class),

@@ -11,6 +11,7 @@
 //!
 //! An address never becomes a path of the file system: it is parsed into a [`BundleFile`] or refused.
 
+pub mod annotations;
 pub mod assets;
 pub mod bundle;
 pub mod error;
@@ -22,6 +23,7 @@ pub mod schema;
 pub mod server;
 mod summary;
 
+pub use annotations::Annotations;
 pub use bundle::{Bundle, BundleSource, StaticBundle};
 pub use error::SiteError;
 pub use export::{ExportReport, export};

@@ -8,7 +8,7 @@
 //! Class ids are indices into the logits everywhere; `classes` columns give the order of other
 //! columns. Numbers are finite; shares are in `[0, 1]`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use summit_explain::Measure;
 use summit_tables::TopRule;
 #[cfg(test)]
@@ -203,8 +203,12 @@ pub struct EmbeddingFile {
     #[cfg_attr(test, ts(optional))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trustworthiness: Option<f64>,
-    /// Class.
-    pub class: Vec<u32>,
+    /// What the point is.
+    pub id: Vec<u32>,
+    /// The class it belongs to; absent where the points are classes.
+    #[cfg_attr(test, ts(optional))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<Vec<u32>>,
     /// Position, no unit.
     pub x: Vec<f32>,
     /// Position, no unit.
@@ -286,6 +290,30 @@ pub struct ChannelExamples {
     pub class: Vec<u32>,
     /// Largest activation over positions.
     pub value: Vec<f32>,
+}
+
+/// `annotations.json`: names people gave to channels, by layer and channel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct AnnotationFile {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The server takes new names.
+    pub writable: bool,
+    /// At most one per channel.
+    pub annotations: Vec<Annotation>,
+}
+
+/// The name of one channel; channels with the same name form a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct Annotation {
+    /// Tensor name of the layer.
+    pub layer: String,
+    /// Channel.
+    pub channel: u32,
+    /// One line; empty takes the name away.
+    pub text: String,
 }
 
 #[cfg(test)]

@@ -43,6 +43,8 @@ fn generated() -> String {
         declaration::<ImageFile>(&config),
         declaration::<ChannelFile>(&config),
         declaration::<ChannelExamples>(&config),
+        declaration::<AnnotationFile>(&config),
+        declaration::<Annotation>(&config),
         declaration::<Measure>(&config),
         declaration::<Estimate>(&config),
         declaration::<AttributionGraph>(&config),

@@ -49,3 +49,15 @@ export async function pngOf(svg: string, scale: number): Promise<Blob> {
     URL.revokeObjectURL(address);
   }
 }
+
+/** Rows of a table as CSV (RFC 4180). */
+export function csv(rows: (string | number | undefined)[][]): string {
+  return `${rows.map((row) => row.map(quoted).join(',')).join('\r\n')}\r\n`;
+}
+
+function quoted(value: string | number | undefined): string {
+  const text = value === undefined ? '' : String(value);
+  // A leading sign would be taken for a formula by spreadsheets.
+  const safe = typeof value === 'string' && /^[=+@]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}

@@ -1,7 +1,13 @@
 // Pan and zoom of an element by d3-zoom, the same in every view.
 import { select } from 'd3-selection';
 import { type D3ZoomEvent, type ZoomBehavior, zoom, zoomIdentity } from 'd3-zoom';
-import type { Transform } from '../views/graph/geometry';
+
+/** Drawing to screen is `k * p + (x, y)`. */
+export interface Transform {
+  x: number;
+  y: number;
+  k: number;
+}
 
 export interface Zoomable {
   set(transform: Transform): void;
@@ -14,9 +20,29 @@ export function zoomable(
   element: HTMLElement,
   extent: [number, number],
   changed: (transform: Transform, byUser: boolean) => void,
+  /** Whether a pressed pointer moves the drawing. */
+  mayPan: () => boolean = () => true,
 ): Zoomable {
+  let size: [[number, number], [number, number]] = [
+    [0, 0],
+    [element.clientWidth, element.clientHeight],
+  ];
+  const observer = new ResizeObserver(([entry]) => {
+    if (entry)
+      size = [
+        [0, 0],
+        [entry.contentRect.width, entry.contentRect.height],
+      ];
+  });
+  observer.observe(element);
   const behaviour: ZoomBehavior<HTMLElement, unknown> = zoom<HTMLElement, unknown>()
     .scaleExtent(extent)
+    // The default would make the browser lay out the page at every step.
+    .extent(() => size)
+    .filter(
+      (event: MouseEvent) =>
+        event.type === 'wheel' || (!event.ctrlKey && !event.button && mayPan()),
+    )
     .on('zoom', (event: D3ZoomEvent<HTMLElement, unknown>) => {
       const { x, y, k } = event.transform;
       changed({ x, y, k }, event.sourceEvent !== null);
@@ -28,7 +54,10 @@ export function zoomable(
       selection.call(behaviour.transform, zoomIdentity.translate(x, y).scale(k)),
     by: (factor) => selection.call(behaviour.scaleBy, factor),
     pan: (x, y) => selection.call(behaviour.translateBy, x, y),
-    stop: () => selection.on('.zoom', null),
+    stop: () => {
+      observer.disconnect();
+      selection.on('.zoom', null);
+    },
   };
 }
 

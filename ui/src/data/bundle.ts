@@ -2,6 +2,8 @@
 import { BUNDLE_SCHEMA_VERSION, GRAPH_SCHEMA_VERSION } from './generated/schema';
 import type {
   ActivationFile,
+  Annotation,
+  AnnotationFile,
   AttributionGraph,
   ChannelFile,
   ClassTable,
@@ -119,7 +121,7 @@ export class Bundle {
   embedding = (layer: number) =>
     this.#json<EmbeddingFile>(
       `embedding/${layer}.json`,
-      all(bundleVersion, columns('class', 'x', 'y')),
+      all(bundleVersion, columns('id', 'x', 'y')),
     );
   channels = (layer: number) =>
     this.#json<ChannelFile>(
@@ -141,6 +143,22 @@ export class Bundle {
       `activations/${classId}.json`,
       all(bundleVersion, columns('layers')),
     );
+  /** Names of channels as they are now; they change while the page is open. */
+  annotations = () =>
+    this.#load(
+      'annotations.json',
+      all(bundleVersion, columns('annotations')),
+    ) as Promise<AnnotationFile>;
+
+  async annotate(annotation: Annotation) {
+    const file = 'annotations.json';
+    await this.#answer(file, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(annotation),
+    });
+  }
+
   images = (classId: number) =>
     this.#json<ImageFile>(
       `images/${classId}.json`,
@@ -166,10 +184,10 @@ export class Bundle {
     return loading as Promise<T>;
   }
 
-  async #load(file: string, check: Check): Promise<unknown> {
+  async #answer(file: string, request: RequestInit = {}): Promise<Response> {
     let response: Response;
     try {
-      response = await fetch(this.base + file, { credentials: 'same-origin' });
+      response = await fetch(this.base + file, { credentials: 'same-origin', ...request });
     } catch {
       throw new BundleError(file, 'The server does not answer');
     }
@@ -178,6 +196,11 @@ export class Bundle {
       const text = (await response.text().catch(() => '')).trim().slice(0, 300);
       throw new BundleError(file, text || `The server answered ${response.status}`);
     }
+    return response;
+  }
+
+  async #load(file: string, check: Check): Promise<unknown> {
+    const response = await this.#answer(file);
     let value: unknown;
     try {
       value = await response.json();

@@ -1,6 +1,7 @@
 // What is known of the run as a whole, in the shape the views want.
 import type { Bundle } from './bundle';
 import type { ClassTable, LayerFacts, SiteManifest } from './generated/schema';
+import { Names } from './names.svelte';
 
 /** A class with images. */
 export interface ClassInfo {
@@ -19,6 +20,7 @@ export interface ClassInfo {
 export class Dataset {
   readonly classes: ClassInfo[];
   readonly byId: Map<number, ClassInfo>;
+  readonly names: Names;
   readonly #byKey = new Map<string, number>();
 
   constructor(
@@ -26,6 +28,7 @@ export class Dataset {
     readonly manifest: SiteManifest,
     readonly table: ClassTable,
   ) {
+    this.names = new Names(bundle, manifest.layers);
     const all = table.name.map((name, id): ClassInfo => {
       const labelled = table.labelled[id] ?? 0;
       return {
@@ -72,6 +75,13 @@ export class Dataset {
     return index >= 0 ? index : null;
   }
 
+  /** A channel in a drawing: its number, and its name as far as there is room. */
+  channelLabel(layer: number, channel: number): string {
+    const name = this.names.of(layer, channel);
+    const short = name.length > 14 ? `${name.slice(0, 13)}…` : name;
+    return short ? `${channel} ${short}` : String(channel);
+  }
+
   /** Picture of a channel; null where there are none. */
   channelPicture(layer: number, channel: number): string | null {
     return this.manifest.pictures ? this.bundle.picture(`top/${layer}/${channel}`) : null;
@@ -80,5 +90,7 @@ export class Dataset {
 
 export async function loadDataset(bundle: Bundle): Promise<Dataset> {
   const [manifest, table] = await Promise.all([bundle.manifest(), bundle.classes()]);
-  return new Dataset(bundle, manifest, table);
+  const dataset = new Dataset(bundle, manifest, table);
+  void dataset.names.load();
+  return dataset;
 }

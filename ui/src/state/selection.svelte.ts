@@ -1,4 +1,5 @@
 // The one selection that drives all views. A view never reaches into another.
+import type { Section } from '../components/guide';
 import type { Dataset } from '../data/dataset';
 import { type ChannelKey, type LinkState, type View, format, parse, startLayer } from './url';
 
@@ -10,8 +11,12 @@ export class Selection {
   node = $state.raw<ChannelKey | null>(null);
   view = $state<View>('graph');
   cell = $state.raw<[number, number] | null>(null);
+  /** Classes chosen by an outline; empty: all. */
+  group = $state.raw<readonly number[]>([]);
   /** The class under the pointer, in any view. */
   hovered = $state<number | null>(null);
+  /** The view about which an explanation is wanted. */
+  explained = $state<Section['id'] | null>(null);
   /** Said to screen readers. */
   said = $state('');
   /** Shown once, for example about a link that was not understood. */
@@ -25,8 +30,8 @@ export class Selection {
   }
 
   get link(): LinkState {
-    const { class: id, compare, layer, node, view, cell } = this;
-    return { class: id, compare, layer, node, view, cell };
+    const { class: id, compare, layer, node, view, cell, group } = this;
+    return { class: id, compare, layer, node, view, cell, group };
   }
 
   /** The whole address, for the clipboard. */
@@ -61,8 +66,16 @@ export class Selection {
     this.#record();
   }
 
-  pin(node: ChannelKey | null) {
-    this.node = node;
+  /** Pins a channel, or with `to` its edge to a channel of the layer above or to a class. */
+  pin(node: ChannelKey | null, to?: number) {
+    this.node = node && { ...node, to };
+    this.#record();
+  }
+
+  /** Lists only these classes; none means all. */
+  choose(ids: Iterable<number>) {
+    this.group = [...new Set(ids)].sort((l, r) => l - r);
+    this.#say(this.group.length === 0 ? 'All classes' : `${this.group.length} classes chosen`);
     this.#record();
   }
 

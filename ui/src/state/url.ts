@@ -6,6 +6,8 @@ export type View = 'graph' | 'errors';
 export interface ChannelKey {
   layer: number;
   channel: number;
+  /** An edge of it: the channel of the layer above, or the class, it leads to. */
+  to?: number | undefined;
 }
 
 /** All that a link restores. */
@@ -17,6 +19,8 @@ export interface LinkState {
   view: View;
   /** Cell of the confusion matrix: label, prediction. */
   cell: [number, number] | null;
+  /** Classes listed; empty: all. */
+  group: readonly number[];
 }
 
 export interface Parsed {
@@ -35,9 +39,14 @@ export function format(state: LinkState, dataset: Dataset, withBundle = false): 
   const layer = dataset.layer(state.layer);
   if (layer && state.layer !== startLayer(dataset)) fields.push(['layer', layer.name]);
   const nodeLayer = state.node && dataset.layer(state.node.layer);
-  if (state.node && nodeLayer) fields.push(['node', `${nodeLayer.name}:${state.node.channel}`]);
+  if (state.node && nodeLayer) {
+    const { channel, to } = state.node;
+    fields.push(['node', `${nodeLayer.name}:${channel}${to === undefined ? '' : `:to:${to}`}`]);
+  }
   if (state.view !== 'graph') fields.push(['view', state.view]);
   if (state.cell) fields.push(['cell', state.cell.map((id) => dataset.keyOf(id)).join(',')]);
+  if (state.group.length > 0)
+    fields.push(['group', state.group.map((id) => dataset.keyOf(id)).join(',')]);
   if (withBundle) fields.push(['bundle', dataset.manifest.bundle_id]);
   return fields
     .map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll('%3A', ':')}`)
@@ -54,6 +63,7 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
     compare: null,
     view: 'graph',
     cell: null,
+    group: [],
   };
   const withImages = (key: string) => {
     const id = dataset.classOfKey(key);
@@ -68,11 +78,11 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
       return layer !== null;
     },
     node: (value) => {
-      const [, name = '', digits = ''] = /^(.*):(\d+)$/.exec(value) ?? [];
+      const [, name = '', digits = '', to] = /^(.*?):(\d+)(?::to:(\d+))?$/.exec(value) ?? [];
       const layer = dataset.layerOfKey(name);
       const channel = Number(digits);
       const known = layer !== null && channel < (dataset.layer(layer)?.channels ?? 0);
-      if (known) state.node = { layer, channel };
+      if (known) state.node = { layer, channel, ...(to ? { to: Number(to) } : {}) };
       return known;
     },
     view: (value) => {
@@ -85,6 +95,12 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
       const known = ids.length === 2 && label != null && prediction != null;
       if (known) state.cell = [label, prediction];
       return known;
+    },
+    group: (value) => {
+      const ids = value.split(',').map(withImages);
+      const known = ids.filter((id) => id !== null);
+      state.group = known;
+      return known.length === ids.length;
     },
     bundle: (value) => value === dataset.manifest.bundle_id,
   };

@@ -1,4 +1,17 @@
-// Colours for magnitudes: cividis, readable with every kind of colour vision.
+// Colours readable with every kind of colour vision.
+
+/** Categories: Okabe and Ito's, without black and with a darker yellow. */
+export const CATEGORIES = [
+  '#0072b2',
+  '#e69f00',
+  '#009e73',
+  '#cc79a7',
+  '#d55e00',
+  '#56b4e9',
+  '#b3a200',
+];
+
+/** Magnitudes: cividis. */
 const CIVIDIS: [number, number, number][] = [
   [0, 34, 78],
   [33, 59, 110],
@@ -19,5 +32,5 @@ export function cividis(share: number): string {
   const mixed = low.map((value, channel) =>
     Math.round(value + (place - below) * ((high[channel] ?? value) - value)),
   );
-  return `rgb(${mixed.join(' ')})`;
+  return `#${mixed.map((value) => value.toString(16).padStart(2, '0')).join('')}`;
 }

@@ -55,8 +55,8 @@ test('a hovered node brings its edges out', async ({ site, page }) => {
       let strong = 0;
       for (let place = 3; place < data.length; place += 4) if (data[place] === 255) strong++;
       return strong;
-    }, GRAPH);
-  expect(await faint()).toBeLessThan(10);
+    }, `${GRAPH} + canvas`);
+  expect(await faint()).toBe(0);
   await site.node(/^block3, channel .*[1-9] incoming/).focus();
   await expect.poll(faint).toBeGreaterThan(50);
 });

@@ -45,6 +45,73 @@ test('search, select, hover, pin, filter, compare', async ({ site, page }) => {
   await expect(site.graph.getByRole('heading', { name: 'rows' })).toBeVisible();
   await expect(page.getByRole('list', { name: 'Legend' }).getByText('only checker')).toBeVisible();
   expect(await site.hash()).toBe('#class=s07&compare=s05');
+  await page.getByRole('button', { name: 'Differences' }).click();
+  const differences = page.getByRole('complementary', { name: 'What tells them apart' });
+  await expect(differences.getByRole('heading', { name: 'block3' })).toBeVisible();
+  await differences.getByRole('list').first().getByRole('button').first().click();
+  await expect(
+    page.getByRole('complementary').getByText('Classes using this channel'),
+  ).toBeVisible();
+});
+
+test('an edge shows both its ends, a channel can be moved', async ({ site, page }) => {
+  await site.open('class=s01');
+  const place = async (pattern: RegExp) => {
+    const box = await site.node(pattern).locator('.back, .name').boundingBox();
+    if (!box) throw new Error('no box');
+    return { x: box.x + box.width / 2, y: box.y + box.height / 2, height: box.height };
+  };
+  // From the class straight down to its nearest channel runs an edge.
+  await site.node(/^block3, channel .*[1-9] outgoing/).focus();
+  const channel = await place(/^block3, channel .*[1-9] outgoing/);
+  await page.mouse.move(channel.x, channel.y);
+  await page.mouse.down();
+  await page.mouse.move(channel.x + 30, channel.y + 20, { steps: 4 });
+  await page.mouse.up();
+  const moved = await place(/^block3, channel .*[1-9] outgoing/);
+  expect(Math.abs(moved.x - channel.x - 30)).toBeLessThan(2);
+  expect(await site.hash()).toBe('#class=s01');
+
+  const top = await place(/^Class disc/);
+  const panel = page.getByRole('complementary', { name: 'Edge' });
+  // Upper end of that edge: above the channel, on its way to the class.
+  for (let share = 0.1; share < 0.9 && (await panel.count()) === 0; share += 0.1) {
+    const [y0, y1] = [moved.y - moved.height / 2, top.y + top.height / 2];
+    const across = share * share * (3 - 2 * share);
+    await page.mouse.click(moved.x + across * (top.x - moved.x), y0 + share * (y1 - y0));
+    if (await panel.count()) break;
+    await page.keyboard.press('Escape');
+  }
+  await expect(panel.getByRole('heading', { name: /^To disc/ })).toBeVisible();
+  await expect(panel.getByRole('heading', { name: /^From block3, channel/ })).toBeVisible();
+  expect(await site.hash()).toMatch(/^#class=s01&node=block3%2Frelu:\d+:to:0$/);
+  await page.reload();
+  await expect(panel.getByRole('heading', { name: /^To disc/ })).toBeVisible();
+});
+
+test('an outline chooses classes', async ({ site, page }) => {
+  await site.open();
+  const stage = await site.map.getByRole('application').boundingBox();
+  if (!stage) throw new Error('no box');
+  await page.getByRole('button', { name: 'Choose classes by an outline' }).click();
+  await page.mouse.move(stage.x + 1, stage.y + 1);
+  await page.mouse.down();
+  for (const [x, y] of [
+    [1, 0],
+    [1, 1],
+    [0, 1],
+  ] as const)
+    await page.mouse.move(
+      stage.x + 1 + x * (stage.width - 2),
+      stage.y + 1 + y * (stage.height - 2),
+    );
+  await page.mouse.up();
+  await expect(site.classes.getByText('8 of 8 classes chosen')).toBeVisible();
+  expect(await site.hash()).toContain('group=s01%2Cs02%2C');
+  await site.classes.getByRole('button', { name: 'Show all' }).click();
+  expect(await site.hash()).not.toContain('group');
+  await site.open('class=s02&group=s02,s05');
+  await expect(site.classes.locator('ul .name')).toHaveText(['rows']);
 });
 
 test('back and forward', async ({ site, page }) => {
@@ -132,7 +199,7 @@ test('saves what is shown', async ({ site, page }) => {
   expect(png.content.subarray(1, 4).toString()).toBe('PNG');
   expect(png.content.length).toBeGreaterThan(5000);
   const csv = await save(/CSV/);
-  expect(csv.content.toString()).toMatch(/^from_layer,from_channel,to_layer,to,/);
+  expect(csv.content.toString()).toMatch(/^from_layer,from_channel,from_name,to_layer,to,/);
   const json = JSON.parse((await save(/JSON/)).content.toString());
   expect(json.groups[0].name).toBe('disc');
 });

@@ -1,12 +1,38 @@
 import { describe, expect, it } from 'vitest';
 import { csvText, jsonText, svgText } from '../../src/views/graph/export';
-import { bounds, centre, fillingSpacing, fit, nearest, side } from '../../src/views/graph/geometry';
+import {
+  type Scene,
+  bounds,
+  centre,
+  ends,
+  fillingSpacing,
+  fit,
+  nearest,
+  nearestEdge,
+  side,
+} from '../../src/views/graph/geometry';
 import { step } from '../../src/views/graph/keyboard';
-import { type Side, viewGraph, visible } from '../../src/views/graph/model';
+import {
+  type Side,
+  type ViewGraph,
+  viewGraph,
+  visible,
+  withMoved,
+} from '../../src/views/graph/model';
 import { cardPlace } from '../../src/views/graph/card';
+import { distinguishing } from '../../src/views/graph/distinct';
 import { dataset, graph } from './helpers';
 
 const spacing = { column: 100, row: 100 };
+/** Everything shown, at the drawing's own scale. */
+const scene = (graph: ViewGraph): Scene => ({
+  graph,
+  shown: visible(graph, everything),
+  spacing,
+  transform: { x: 0, y: 0, k: 1 },
+  width: 1000,
+  height: 600,
+});
 const everything = { nodes: 1, edges: 1, hidden: new Set<number>() };
 
 describe('one graph', () => {
@@ -53,7 +79,7 @@ describe('one graph', () => {
   });
 
   it('finds the node under the pointer as a look at all of them does', () => {
-    const shown = view.nodes.map(() => true);
+    const still = scene(view);
     for (let x = -200; x <= 200; x += 17) {
       for (let y = -50; y <= 250; y += 13) {
         const all = view.nodes
@@ -63,9 +89,49 @@ describe('one graph', () => {
           })
           .filter(({ away }) => away < 10)
           .sort((l, r) => l.away - r.away);
-        expect(nearest(view, shown, spacing, x, y, 10)).toBe(all[0]?.node ?? null);
+        expect(nearest(still, x, y, 10)).toBe(all[0]?.node ?? null);
       }
     }
+  });
+
+  it('finds the edge under the pointer as a fine sampling of all of them does', () => {
+    const still = scene(view);
+    for (let x = -150; x <= 150; x += 23) {
+      for (let y = 20; y <= 190; y += 17) {
+        const away = (index: number) => {
+          const edge = view.edges[index];
+          const place = edge && ends(view, edge, spacing);
+          if (!place) return Infinity;
+          const [x0, y0, x1, y1] = place;
+          let least = Infinity;
+          for (let step = 0; step <= 2000; step++) {
+            const t = step / 2000;
+            const u = 1 - t;
+            const m = (y0 + y1) / 2;
+            const cx = u ** 3 * x0 + 3 * u * u * t * x0 + 3 * u * t * t * x1 + t ** 3 * x1;
+            const cy = u ** 3 * y0 + 3 * u * u * t * m + 3 * u * t * t * m + t ** 3 * y1;
+            least = Math.min(least, Math.hypot(cx - x, cy - y));
+          }
+          return least;
+        };
+        const found = nearestEdge(still, x, y, 6);
+        const best = Math.min(...view.edges.map((edge) => away(edge.index)));
+        // The curve is taken for pieces, half a pixel off at most here.
+        if (found) expect(away(found.index)).toBeLessThan(best + 1);
+        else expect(best).toBeGreaterThan(5);
+      }
+    }
+  });
+
+  it('lets nodes be moved, edges with them', () => {
+    const [first] = view.nodes;
+    const edge = view.edges[first?.outgoing[0] ?? -1];
+    if (!first || !edge) throw new Error('no edge');
+    const after = withMoved(withMoved(view, first.index, 5, 7), first.index, 1, -2);
+    const before = ends(view, edge, spacing);
+    expect(ends(after, edge, spacing)).toEqual(
+      before && [before[0] + 6, before[1] + 5, before[2], before[3]],
+    );
   });
 
   it('fits into any view', () => {
@@ -98,19 +164,9 @@ describe('one graph', () => {
   });
 
   it('puts cards inside the view, beside the node', () => {
-    const shown = view.edges.map(() => true);
     for (const node of view.nodes) {
-      const transform = { x: 400, y: 100, k: 1 };
       const card = { width: 300, height: 180 };
-      const at = cardPlace(
-        view,
-        node,
-        shown,
-        spacing,
-        transform,
-        { width: 1000, height: 600 },
-        card,
-      );
+      const at = cardPlace({ ...scene(view), transform: { x: 400, y: 100, k: 1 } }, node, card);
       expect(at.left).toBeGreaterThanOrEqual(0);
       expect(at.left + card.width).toBeLessThanOrEqual(1000);
       expect(at.top).toBeGreaterThanOrEqual(0);
@@ -163,8 +219,8 @@ describe('files', () => {
   it('CSV has one line an edge', () => {
     const lines = csvText(data, view, shown).trim().split('\r\n');
     expect(lines).toHaveLength(1 + view.edges.length);
-    expect(lines[1]).toBe('a/relu,1,b/relu,5,,1,,,,');
-    expect(lines.at(-1)).toBe('b/relu,6,output,tench,,7,,,,');
+    expect(lines[1]).toBe('a/relu,1,,b/relu,5,,,1,,,,');
+    expect(lines.at(-1)).toBe('b/relu,6,,output,tench,,,7,,,,');
   });
 
   it('SVG escapes names and is well formed', () => {
@@ -203,5 +259,50 @@ describe('files', () => {
     expect(value.nodes).toHaveLength(3);
     expect(value.edges).toHaveLength(2);
     expect(value.groups).toEqual([{ name: 'tench', images: 10 }]);
+  });
+});
+
+describe('what tells two classes apart', () => {
+  const row = (pairs: [number, number][]) => ({
+    channel: pairs.map(([channel]) => channel),
+    images: pairs.map(([, images]) => images),
+  });
+  const file = (images: number, ...layers: [number, number][][]) => ({
+    schema_version: 1,
+    images,
+    layers: layers.map(row),
+  });
+
+  it('is the difference of shares over all channels', () => {
+    const a = file(
+      10,
+      [
+        [0, 5],
+        [3, 10],
+        [4, 2],
+      ],
+      [],
+    );
+    const b = file(
+      20,
+      [
+        [0, 10],
+        [2, 15],
+        [4, 6],
+      ],
+      [[7, 20]],
+    );
+    const [first = [], second = []] = distinguishing(a, b, 10);
+    // 0 is in half of the images of both.
+    expect(first.map(({ channel }) => channel)).toEqual([3, 2, 4]);
+    expect(first.map(({ distinctness }) => Number(distinctness.toFixed(6)))).toEqual([
+      1, -0.75, -0.1,
+    ]);
+    expect(second).toEqual([{ layer: 1, channel: 7, share: [0, 1], distinctness: -1 }]);
+    expect(distinguishing(a, b, 1)[0]?.map(({ channel }) => channel)).toEqual([3]);
+    const back = distinguishing(b, a, 10)[0] ?? [];
+    expect(back.map(({ distinctness }) => distinctness)).toEqual(
+      first.map(({ distinctness }) => -distinctness),
+    );
   });
 });

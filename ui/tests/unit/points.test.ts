@@ -2,12 +2,15 @@ import { describe, expect, it } from 'vitest';
 import {
   type Point,
   between,
-  labels,
+  drawPoints,
+  enclosed,
   picker,
   place,
   towards,
   unitPoints,
 } from '../../src/views/embedding/points';
+import { clusters } from '../../src/views/embedding/colours';
+import { labels } from '../../src/views/embedding/labels';
 
 /** A linear congruential generator, so that every run sees the same points. */
 function random(seed: number) {
@@ -15,8 +18,9 @@ function random(seed: number) {
   return () => (state = (state * 1103515245 + 12345) % 2147483648) / 2147483648;
 }
 
+const point = (id: number, x: number, y: number): Point => ({ id, group: id, x, y });
 const next = random(3);
-const points: Point[] = Array.from({ length: 300 }, (_, id) => ({ id, x: next(), y: next() }));
+const points: Point[] = Array.from({ length: 300 }, (_, id) => point(id, next(), next()));
 const frame = { width: 400, height: 300, transform: { x: 30, y: -20, k: 1.7 } };
 
 describe('points', () => {
@@ -24,23 +28,17 @@ describe('points', () => {
     const file = {
       schema_version: 1,
       method: 'test',
-      class: [7, 8, 9],
+      id: [7, 8, 9],
       x: [0, 4, 2],
       y: [1, 1, 3],
     };
-    expect(unitPoints(file)).toEqual([
-      { id: 7, x: 0, y: 0.75 },
-      { id: 8, x: 1, y: 0.75 },
-      { id: 9, x: 0.5, y: 0.25 },
-    ]);
-    expect(unitPoints({ ...file, class: [1], x: [5], y: [5] })).toEqual([
-      { id: 1, x: 0.5, y: 0.5 },
-    ]);
-    expect(unitPoints({ ...file, class: [], x: [], y: [] })).toEqual([]);
+    expect(unitPoints(file)).toEqual([point(7, 0, 0.75), point(8, 1, 0.75), point(9, 0.5, 0.25)]);
+    expect(unitPoints({ ...file, id: [1], x: [5], y: [5] })).toEqual([point(1, 0.5, 0.5)]);
+    expect(unitPoints({ ...file, id: [], x: [], y: [] })).toEqual([]);
   });
 
   it('are picked as a look at all of them does', () => {
-    const pick = picker(points, frame);
+    const pick = picker(points);
     for (let turn = 0; turn < 200; turn++) {
       const [x, y] = [next() * frame.width, next() * frame.height];
       const byDistance = points
@@ -50,13 +48,62 @@ describe('points', () => {
         }))
         .filter(({ away }) => away < 14)
         .sort((l, r) => l.away - r.away);
-      expect(pick(x, y, 14)?.id).toBe(byDistance[0]?.point.id);
+      expect(pick(x, y, 14, frame)?.id).toBe(byDistance[0]?.point.id);
     }
+  });
+
+  it('are enclosed by an outline as a count of crossings says', () => {
+    // A square and a triangle, whose insides are known without it.
+    const corner = (u: number, v: number) => place({ x: u, y: v }, frame);
+    const square = [corner(0.2, 0.3), corner(0.7, 0.3), corner(0.7, 0.9), corner(0.2, 0.9)];
+    const inSquare = points.filter(({ x, y }) => x > 0.2 && x < 0.7 && y > 0.3 && y < 0.9);
+    expect(inSquare.length).toBeGreaterThan(20);
+    expect(enclosed(points, square, frame)).toEqual(inSquare);
+    const triangle = [corner(0, 0), corner(1, 0), corner(0, 1)];
+    expect(enclosed(points, triangle, frame)).toEqual(points.filter(({ x, y }) => x + y < 1));
+    expect(enclosed(points, [], frame)).toEqual([]);
+  });
+
+  it('cluster where they lie apart, always the same', () => {
+    const heaps = points.map(({ id, x, y }) =>
+      point(id, x / 10 + (id % 3), y / 10 + (id % 2 === 0 ? 2 : 0)),
+    );
+    const found = clusters(heaps, 6);
+    expect(found).toEqual(clusters(heaps, 6));
+    const names = new Set(heaps.map(({ id }, index) => `${id % 6}:${found[index]}`));
+    expect(names.size).toBe(6);
+    expect(clusters([], 6)).toEqual([]);
+    expect(clusters([point(1, 0, 0), point(2, 0, 0)], 6)).toEqual([0, 0]);
+  });
+
+  it('are written as pixels where there are many', () => {
+    const many = Array.from({ length: 5000 }, (_, id) => point(id, (id % 100) / 100, 0.5));
+    let written: Uint32Array | undefined;
+    const context = {
+      canvas: { width: 400, height: 300 },
+      fillStyle: '',
+      createImageData: (width: number, height: number) => ({
+        data: new Uint8ClampedArray(4 * width * height),
+      }),
+      putImageData: (image: { data: Uint8ClampedArray }) =>
+        (written = new Uint32Array(image.data.buffer)),
+    };
+    drawPoints(
+      context as unknown as CanvasRenderingContext2D,
+      many,
+      { width: 400, height: 300, transform: { x: 0, y: 0, k: 1 } },
+      () => ({ colour: '#ff0000', radius: 2 }),
+      new Set(),
+    );
+    const inked = [...(written ?? [])].flatMap((value, index) => (value === 0 ? [] : [index]));
+    const rows = new Set(inked.map((index) => Math.floor(index / 400)));
+    expect([...rows]).toEqual([148, 149, 150, 151]);
+    expect(written?.[150 * 400 + 200]).toBe(0xff0000ff);
   });
 
   it('move from layer to layer', () => {
     const from = points.slice(0, 3);
-    const to = from.map(({ id, x, y }) => ({ id, x: y, y: x }));
+    const to = from.map(({ id, x, y }) => point(id, y, x));
     expect(between(from, to, 0)).toEqual(from);
     expect(between(from, to, 1)).toEqual(to);
     expect(between([], to, 0)).toEqual(to);
@@ -64,10 +111,10 @@ describe('points', () => {
 
   it('are reached by arrows', () => {
     const cross: Point[] = [
-      { id: 0, x: 0.5, y: 0.5 },
-      { id: 1, x: 0.7, y: 0.5 },
-      { id: 2, x: 0.5, y: 0.9 },
-      { id: 3, x: 0.55, y: 0.6 },
+      point(0, 0.5, 0.5),
+      point(1, 0.7, 0.5),
+      point(2, 0.5, 0.9),
+      point(3, 0.55, 0.6),
     ];
     const [middle] = cross;
     if (!middle) throw new Error('no point');
@@ -99,7 +146,7 @@ describe('labels', () => {
 
   it('always name what is selected', () => {
     const crowd = Array.from({ length: 50 }, (_, id) => ({
-      point: { id, x: 0.5, y: 0.5 },
+      point: point(id, 0.5, 0.5),
       text: 'a rather long name',
     }));
     expect(

@@ -10,6 +10,7 @@ const start: LinkState = {
   compare: null,
   view: 'graph',
   cell: null,
+  group: [],
 };
 
 describe('links', () => {
@@ -17,6 +18,8 @@ describe('links', () => {
     const states: LinkState[] = [
       start,
       { ...start, class: 2, layer: 0 },
+      { ...start, group: [0, 3] },
+      { ...start, node: { layer: 1, channel: 3, to: 2 } },
       { ...start, class: 1, compare: 3, node: { layer: 1, channel: 15 } },
       { ...start, view: 'errors', cell: [1, 4] },
     ];

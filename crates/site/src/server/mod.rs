@@ -13,6 +13,7 @@ mod guard;
 
 use crate::assets::Assets;
 use crate::file::FileKind;
+use crate::schema::Annotation;
 use crate::{BundleFile, BundleSource, SiteError};
 use axum::Router;
 use axum::body::Body;
@@ -31,6 +32,12 @@ use tokio::sync::Semaphore;
 /// What the page may load and do: only what comes from the site itself. `index.html` says the same,
 /// for hosts that send no such header.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'";
+
+/// Where names of channels are sent to, one at a time.
+const ANNOTATIONS: &str = "bundle/annotations.json";
+
+/// Longest request that names a channel.
+const LONGEST_ANNOTATION_BYTES: usize = 8 << 10;
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -108,9 +115,8 @@ impl Server {
 }
 
 async fn respond(State(site): State<Arc<Site>>, request: Request) -> Response {
-    // The body, which nobody needs, cannot be shared between threads.
-    let (request, _body) = request.into_parts();
-    let mut response = answer(&site, &request).await;
+    let (request, body) = request.into_parts();
+    let mut response = answer(&site, &request, body).await;
     let headers = response.headers_mut();
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
@@ -128,14 +134,17 @@ async fn respond(State(site): State<Arc<Site>>, request: Request) -> Response {
     response
 }
 
-async fn answer(site: &Arc<Site>, request: &Parts) -> Response {
+async fn answer(site: &Arc<Site>, request: &Parts, body: Body) -> Response {
     if let Err(reason) = site.guard.check(&request.headers) {
         return refusal(StatusCode::FORBIDDEN, reason);
+    }
+    let path = request.uri.path().trim_start_matches('/');
+    if request.method == Method::POST && path == ANNOTATIONS {
+        return annotate(site, body).await;
     }
     if request.method != Method::GET && request.method != Method::HEAD {
         return refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET is understood");
     }
-    let path = request.uri.path().trim_start_matches('/');
     if let Some(asset) = Assets::find(path) {
         // An overriding folder may change between requests, so nothing of it is kept.
         return match site.assets.bytes(asset) {
@@ -181,10 +190,35 @@ async fn made(site: &Arc<Site>, file: BundleFile) -> Result<Arc<Entry>, SiteErro
             });
         }
     };
-    if !file.may_grow() {
+    if file.is_fixed() {
         site.cache.put(file, &entry);
     }
     Ok(entry)
+}
+
+/// Takes one [`Annotation`].
+async fn annotate(site: &Arc<Site>, body: Body) -> Response {
+    let Ok(bytes) = axum::body::to_bytes(body, LONGEST_ANNOTATION_BYTES).await else {
+        return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the name is too long");
+    };
+    let Ok(annotation) = serde_json::from_slice::<Annotation>(&bytes) else {
+        return refusal(StatusCode::BAD_REQUEST, "the name is not understood");
+    };
+    let source = Arc::clone(&site.source);
+    match tokio::task::spawn_blocking(move || source.annotate(annotation)).await {
+        Ok(Ok(())) => StatusCode::NO_CONTENT.into_response(),
+        Ok(Err(error @ SiteError::ReadOnly)) => {
+            refusal(StatusCode::METHOD_NOT_ALLOWED, &error.to_string())
+        }
+        Ok(Err(error @ SiteError::Annotation { .. })) => {
+            refusal(StatusCode::BAD_REQUEST, &error.to_string())
+        }
+        Ok(Err(error)) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(_) => refusal(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the name could not be kept",
+        ),
+    }
 }
 
 fn hand_out(entry: &Entry, request: &HeaderMap) -> Response {

@@ -233,9 +233,13 @@ method: string,
  */
 trustworthiness?: number, 
 /**
- * Class.
+ * What the point is.
  */
-class: Array<number>, 
+id: Array<number>, 
+/**
+ * The class it belongs to; absent where the points are classes.
+ */
+group?: Array<number>, 
 /**
  * Position, no unit.
  */
@@ -337,6 +341,34 @@ class: Array<number>,
  * Largest activation over positions.
  */
 value: Array<number>, };
+
+export type AnnotationFile = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * The server takes new names.
+ */
+writable: boolean, 
+/**
+ * At most one per channel.
+ */
+annotations: Array<Annotation>, };
+
+export type Annotation = { 
+/**
+ * Tensor name of the layer.
+ */
+layer: string, 
+/**
+ * Channel.
+ */
+channel: number, 
+/**
+ * One line; empty takes the name away.
+ */
+text: string, };
 
 export type Measure = "conv-max" | "flow";
 

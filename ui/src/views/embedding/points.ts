@@ -1,13 +1,15 @@
-// Points of the class map: their places on screen, picking, labels without overlap, drawing.
+// Points of the map: their places on screen, picking, drawing.
 import { quadtree } from 'd3-quadtree';
 import type { EmbeddingFile } from '../../data/generated/schema';
-import type { Transform } from '../graph/geometry';
+import type { Transform } from '../../components/zoomable';
 
 export interface Point {
   id: number;
   /** In the unit square of the map, y down. */
   x: number;
   y: number;
+  /** The class it belongs to; of a class, itself. */
+  group: number;
 }
 
 /** Fits the coordinates into the unit square, one scale for both axes. */
@@ -23,8 +25,9 @@ export function unitPoints(file: EmbeddingFile): Point[] {
   const [left, right] = span(file.x);
   const [bottom, top] = span(file.y);
   const extent = Math.max(right - left, top - bottom) || 1;
-  return file.class.map((id, place) => ({
+  return file.id.map((id, place) => ({
     id,
+    group: file.group?.[place] ?? id,
     x: 0.5 + ((file.x[place] ?? 0) - (left + right) / 2) / extent,
     y: 0.5 - ((file.y[place] ?? 0) - (bottom + top) / 2) / extent,
   }));
@@ -37,7 +40,7 @@ export function between(from: Point[], to: Point[], share: number): Point[] {
   return to.map((point) => {
     const old = start.get(point.id) ?? point;
     return {
-      id: point.id,
+      ...point,
       x: old.x + eased * (point.x - old.x),
       y: old.y + eased * (point.y - old.y),
     };
@@ -52,23 +55,50 @@ export interface Frame {
 
 const MARGIN = 26;
 
-export function place(point: Point, { width, height, transform }: Frame): [number, number] {
+/** The unit square on screen: `[scale, left, top]`. */
+function affine({ width, height, transform: { x, y, k } }: Frame): [number, number, number] {
   const extent = Math.max(20, Math.min(width, height) - 2 * MARGIN);
-  const x = (width - extent) / 2 + point.x * extent;
-  const y = (height - extent) / 2 + point.y * extent;
-  return [transform.x + transform.k * x, transform.y + transform.k * y];
+  return [k * extent, x + (k * (width - extent)) / 2, y + (k * (height - extent)) / 2];
 }
 
-export type Picker = (x: number, y: number, reach: number) => Point | null;
+export function place(point: { x: number; y: number }, frame: Frame): [number, number] {
+  const [scale, left, top] = affine(frame);
+  return [left + scale * point.x, top + scale * point.y];
+}
 
-/** Finds the point nearest to a place on screen. */
-export function picker(points: Point[], frame: Frame): Picker {
+/** The place of the unit square under a place on screen. */
+export function unplace(x: number, y: number, frame: Frame): [number, number] {
+  const [scale, left, top] = affine(frame);
+  return [(x - left) / scale, (y - top) / scale];
+}
+
+export type Picker = (x: number, y: number, reach: number, frame: Frame) => Point | null;
+
+/** Finds the point nearest to a place on screen; the search tree does not depend on the zoom. */
+export function picker(points: Point[]): Picker {
   const tree = quadtree<Point>(
     points,
-    (point) => place(point, frame)[0],
-    (point) => place(point, frame)[1],
+    (point) => point.x,
+    (point) => point.y,
   );
-  return (x, y, reach) => tree.find(x, y, reach) ?? null;
+  return (x, y, reach, frame) => {
+    const [u, v] = unplace(x, y, frame);
+    return tree.find(u, v, reach / affine(frame)[0]) ?? null;
+  };
+}
+
+/** The points inside an outline on screen (even-odd rule). */
+export function enclosed(points: Point[], outline: [number, number][], frame: Frame): Point[] {
+  const corners = outline.map(([x, y]) => unplace(x, y, frame));
+  return points.filter(({ x, y }) => {
+    let inside = false;
+    let [px, py] = corners.at(-1) ?? [0, 0];
+    for (const [cx, cy] of corners) {
+      if (cy > y !== py > y && x < ((px - cx) * (y - cy)) / (py - cy) + cx) inside = !inside;
+      [px, py] = [cx, cy];
+    }
+    return inside;
+  });
 }
 
 /** The nearest point in the direction of an arrow key: within 45 degrees of it. */
@@ -91,109 +121,79 @@ export function towards(points: Point[], from: Point, key: string): Point | null
   return best;
 }
 
-/** Room between a point and its label. */
-const LABEL_GAP = 10;
-
-export interface Label {
-  id: number;
-  x: number;
-  y: number;
-  text: string;
-  anchor: 'start' | 'end';
-}
-
-const LABEL_HEIGHT = 16;
-const POINT_ROOM = 5;
-
-/**
- * Labels in order of importance, each left out when it would cover another one, an important point,
- * or leave the frame. The first `certain` are placed whatever they cover.
- */
-export function labels(
-  wanted: { point: Point; text: string }[],
-  certain: number,
-  frame: Frame,
-  textWidth: (text: string) => number,
-): Label[] {
-  const taken: [number, number, number, number][] = wanted.slice(0, 40).map(({ point }) => {
-    const [x, y] = place(point, frame);
-    return [x - POINT_ROOM, y - POINT_ROOM, x + POINT_ROOM, y + POINT_ROOM];
-  });
-  const placed: Label[] = [];
-  for (const [order, { point, text }] of wanted.entries()) {
-    const [x, y] = place(point, frame);
-    if (x < 0 || y < 0 || x > frame.width || y > frame.height) continue;
-    const width = textWidth(text);
-    const options: ('start' | 'end')[] =
-      x + width + 10 > frame.width ? ['end', 'start'] : ['start', 'end'];
-    const rows = [0, -11, 11];
-    let done = false;
-    for (const anchor of options) {
-      for (const shift of rows) {
-        if (done) break;
-        const left = anchor === 'start' ? x + LABEL_GAP : x - LABEL_GAP - width;
-        const top = y + shift - LABEL_HEIGHT / 2;
-        const box: [number, number, number, number] = [left, top, left + width, top + LABEL_HEIGHT];
-        const inside = left >= 2 && left + width <= frame.width - 2;
-        const free = taken.every(
-          ([l, t, r, b]) => box[0] >= r || box[2] <= l || box[1] >= b || box[3] <= t,
-        );
-        const last = anchor === options[1] && shift === 11;
-        if ((inside && free) || (order < certain && last)) {
-          taken.push(box);
-          const fallback = !(inside && free);
-          const side = fallback ? (options[0] ?? 'start') : anchor;
-          const dy = fallback ? 0 : shift;
-          placed.push({
-            id: point.id,
-            x: x + (side === 'start' ? LABEL_GAP : -LABEL_GAP),
-            y: y + dy,
-            text,
-            anchor: side,
-          });
-          done = true;
-        }
-      }
-    }
-  }
-  return placed;
-}
-
 export interface PointStyle {
   colour: string;
   radius: number;
 }
 
+/** Beyond this many, points are written as pixels: many times faster than shapes, and alike. */
+const MOST_SHAPES = 4000;
+
 /** Draws all points; those in `front` last, on top. */
 export function drawPoints(
-  canvas: HTMLCanvasElement,
+  context: CanvasRenderingContext2D,
   points: Point[],
   frame: Frame,
-  styleOf: (id: number) => PointStyle,
+  styleOf: (point: Point) => PointStyle,
   front: ReadonlySet<number>,
 ) {
-  const context = canvas.getContext('2d');
-  if (!context) return;
-  const ratio = frame.width > 0 ? canvas.width / frame.width : 1;
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, frame.width, frame.height);
-  // Beyond this, squares: several times faster to fill, and alike at such sizes.
-  const many = points.length > 4000;
+  const [scale, left, top] = affine(frame);
   const draw = (point: Point) => {
-    const [x, y] = place(point, frame);
+    const [x, y] = [left + scale * point.x, top + scale * point.y];
     if (x < -20 || y < -20 || x > frame.width + 20 || y > frame.height + 20) return;
-    const { colour, radius } = styleOf(point.id);
+    const { colour, radius } = styleOf(point);
     context.fillStyle = colour;
-    if (many && !front.has(point.id)) {
-      context.fillRect(x - radius, y - radius, 2 * radius, 2 * radius);
-      return;
-    }
     context.beginPath();
     context.arc(x, y, radius, 0, 2 * Math.PI);
     context.fill();
   };
-  context.globalAlpha = points.length > 200 ? 0.65 : 0.9;
-  for (const point of points) if (!front.has(point.id)) draw(point);
-  context.globalAlpha = 1;
-  for (const point of points) if (front.has(point.id)) draw(point);
+  if (points.length > MOST_SHAPES) {
+    drawPixels(context, points, frame, styleOf);
+  } else {
+    context.globalAlpha = points.length > 200 ? 0.65 : 0.9;
+    for (const point of points) if (!front.has(point.id)) draw(point);
+    context.globalAlpha = 1;
+  }
+  if (front.size > 0) for (const point of points) if (front.has(point.id)) draw(point);
+}
+
+/** Squares of pixels, written directly. */
+function drawPixels(
+  context: CanvasRenderingContext2D,
+  points: Point[],
+  frame: Frame,
+  styleOf: (point: Point) => PointStyle,
+) {
+  const { width, height } = context.canvas;
+  const ratio = frame.width > 0 ? width / frame.width : 1;
+  const [scale, left, top] = affine(frame).map((value) => value * ratio) as [
+    number,
+    number,
+    number,
+  ];
+  const image = context.createImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  const colours = new Map<string, number>();
+  for (const point of points) {
+    const { colour, radius } = styleOf(point);
+    const reach = Math.round(radius * ratio * 0.8);
+    const [x, y] = [Math.round(left + scale * point.x), Math.round(top + scale * point.y)];
+    if (x < -reach || y < -reach || x >= width + reach || y >= height + reach) continue;
+    let value = colours.get(colour);
+    if (value === undefined) colours.set(colour, (value = pixelOf(context, colour)));
+    const [x0, x1] = [Math.max(0, x - reach), Math.min(width, x + reach)];
+    const y1 = Math.min(height, y + reach);
+    for (let row = Math.max(0, y - reach); row < y1; row++)
+      pixels.fill(value, row * width + x0, row * width + x1);
+  }
+  context.putImageData(image, 0, 0);
+}
+
+/** A colour of the theme as the bytes of a pixel. */
+function pixelOf(context: CanvasRenderingContext2D, colour: string): number {
+  context.fillStyle = colour;
+  // The context writes every colour as `#rrggbb` or `rgba(…)`.
+  const digits = /^#([0-9a-f]{6})$/.exec(String(context.fillStyle))?.[1] ?? '808080';
+  const [red, green, blue] = [0, 2, 4].map((at) => parseInt(digits.slice(at, at + 2), 16));
+  return new Uint32Array(new Uint8Array([red ?? 0, green ?? 0, blue ?? 0, 255]).buffer)[0] ?? 0;
 }

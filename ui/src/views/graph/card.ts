@@ -1,6 +1,6 @@
 // Where a card about a node goes: beside it, over as few of its neighbours as can be.
-import { type Spacing, type Transform, centre, side } from './geometry';
-import type { ViewGraph, ViewNode } from './model';
+import { type Scene, onScreen, side } from './geometry';
+import { type ViewNode, neighboursOf } from './model';
 
 export interface CardSize {
   width: number;
@@ -11,27 +11,17 @@ const GAP = 14;
 const MARGIN = 8;
 
 export function cardPlace(
-  graph: ViewGraph,
+  scene: Scene,
   node: ViewNode,
-  shownEdges: boolean[],
-  spacing: Spacing,
-  transform: Transform,
-  view: CardSize,
   card: CardSize,
 ): { left: number; top: number } {
-  const onScreen = (other: ViewNode): [number, number] => {
-    const [x, y] = centre(graph, other, spacing);
-    return [x * transform.k + transform.x, y * transform.k + transform.y];
-  };
-  const [x, y] = onScreen(node);
-  const room = (side(node) / 2) * transform.k + GAP;
-  const ends = [
-    ...node.incoming.filter((edge) => shownEdges[edge]).map((edge) => graph.edges[edge]?.from),
-    ...node.outgoing.filter((edge) => shownEdges[edge]).map((edge) => graph.edges[edge]?.to),
-  ];
-  const neighbours = ends.flatMap((index) => {
-    const other = index === undefined ? undefined : graph.nodes[index];
-    return other ? [onScreen(other)] : [];
+  const { graph, shown } = scene;
+  const view = { width: scene.width, height: scene.height };
+  const [x, y] = onScreen(scene, node);
+  const room = (side(node) / 2) * scene.transform.k + GAP;
+  const neighbours = neighboursOf(graph, shown, node.index).flatMap((index) => {
+    const other = graph.nodes[index];
+    return other ? [onScreen(scene, other)] : [];
   });
   const tops = [y - card.height / 2, y - card.height + 30, y - 30];
   let best = { left: MARGIN, top: MARGIN };

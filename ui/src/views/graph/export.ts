@@ -1,4 +1,5 @@
 // The graph as files: SVG and PNG as seen (whole, whatever is in view), CSV and JSON as numbers.
+import { csv } from '../../components/download';
 import type { Dataset } from '../../data/dataset';
 import { type EdgeColours, restColour } from './edge_layer';
 import { type Spacing, bounds, centre, edgeWidth, ends, pathOf, side } from './geometry';
@@ -42,7 +43,7 @@ export function svgText(
     const place = shown.edges[edge.index] ? ends(graph, edge, spacing) : null;
     if (!place) continue;
     lines.push(
-      `<path d="${pathOf(place)}" stroke="${restColour(edge, comparing, style.edges)}" stroke-opacity="0.55" stroke-width="${edgeWidth(edge.weight).toFixed(2)}"/>`,
+      `<path d="${pathOf(place)}" stroke="${restColour(edge, graph, style.edges)}" stroke-opacity="0.55" stroke-width="${edgeWidth(edge.weight).toFixed(2)}"/>`,
     );
   }
   lines.push('</g>');
@@ -80,27 +81,22 @@ export function svgText(
       lines.push(`<image ${area} href="${picture}" preserveAspectRatio="xMidYMid slice"/>`);
     lines.push(
       `<rect ${area} rx="3" fill="none" stroke="${colour ?? style.line}" stroke-width="${colour ? 3 : 1.5}"/>`,
-      `<text x="${(x - half).toFixed(1)}" y="${(y - half - 3).toFixed(1)}" font-size="10.5" fill="${style.ink}">${node.label}</text>`,
+      `<text x="${(x - half).toFixed(1)}" y="${(y - half - 3).toFixed(1)}" font-size="10.5" fill="${style.ink}">${escape(dataset.channelLabel(node.row, node.id))}</text>`,
     );
   }
   lines.push('</svg>', '');
   return lines.join('\n');
 }
 
-const quoted = (value: string | number | undefined) => {
-  const text = value === undefined ? '' : String(value);
-  // A leading sign would be taken for a formula by spreadsheets.
-  const safe = /^[=+@]/.test(text) ? `'${text}` : text;
-  return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-};
-
 /** The shown edges, one a line, with both ends. */
 export function csvText(dataset: Dataset, graph: ViewGraph, shown: Visible): string {
   const header = [
     'from_layer',
     'from_channel',
+    'from_name',
     'to_layer',
     'to',
+    'to_name',
     'side',
     'influence_a',
     'influence_b',
@@ -110,9 +106,13 @@ export function csvText(dataset: Dataset, graph: ViewGraph, shown: Visible): str
   ];
   const name = (index: number) => {
     const node = graph.nodes[index];
-    if (!node) return ['', ''];
-    if (node.kind === 'class') return ['output', node.label];
-    return [dataset.layer(node.row)?.name ?? '', String(node.id)];
+    if (!node) return ['', '', ''];
+    if (node.kind === 'class') return ['output', node.label, ''];
+    return [
+      dataset.layer(node.row)?.name ?? '',
+      String(node.id),
+      dataset.names.of(node.row, node.id),
+    ];
   };
   const rows = graph.edges
     .filter((edge) => shown.edges[edge.index])
@@ -126,7 +126,7 @@ export function csvText(dataset: Dataset, graph: ViewGraph, shown: Visible): str
       edge.effect?.interval?.[0],
       edge.effect?.interval?.[1],
     ]);
-  return [header, ...rows].map((row) => row.map(quoted).join(',')).join('\r\n') + '\r\n';
+  return csv([header, ...rows]);
 }
 
 /** What is shown, as numbers. */
@@ -138,6 +138,7 @@ export function jsonText(dataset: Dataset, graph: ViewGraph, shown: Visible): st
       kind,
       layer: dataset.layer(row)?.name ?? 'output',
       id,
+      name: (kind === 'channel' && dataset.names.of(row, id)) || undefined,
       side,
       images: count,
       share,

@@ -1,4 +1,6 @@
-// Where an arrow key leads from a node.
+// Where an arrow key leads from a node, and what is said there.
+import type { Dataset } from '../../data/dataset';
+import { plural } from '../../data/numbers';
 import type { ViewGraph, ViewNode } from './model';
 
 /**
@@ -49,4 +51,13 @@ function heaviest(graph: ViewGraph, shown: boolean[], edges: number[], end: 'fro
     }
   }
   return best;
+}
+
+/** A node in words. */
+export function describe(dataset: Dataset, node: ViewNode): string {
+  if (node.kind === 'class')
+    return `Class ${node.label}, ${plural(node.incoming.length, 'incoming edge')}`;
+  const layer = dataset.layer(node.row)?.short ?? '';
+  const images = plural(Math.max(...node.count), 'image');
+  return `${layer}, channel ${node.id}, ${images}, ${node.incoming.length} incoming, ${node.outgoing.length} outgoing`;
 }

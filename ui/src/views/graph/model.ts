@@ -22,6 +22,9 @@ export interface ViewNode {
   score?: Estimate | undefined;
   /** Its place among the row's nodes, 0 the first, by what the graph was selected by. */
   rank: number;
+  /** Moved by the user, in units of the drawing. */
+  dx: number;
+  dy: number;
   /** Edges from below and to above. */
   incoming: number[];
   outgoing: number[];
@@ -54,6 +57,8 @@ export interface ViewGraph {
   measure: AttributionGraph['measure'];
   /** The span of x. */
   width: number;
+  /** Edges, heaviest first. */
+  byWeight: ViewEdge[];
 }
 
 const shareOf = (count: number, images: number) => (images > 0 ? Math.min(1, count / images) : 0);
@@ -65,7 +70,7 @@ function rawWeight(graph: AttributionGraph, edge: GraphEdge): number {
 }
 
 interface Draft {
-  node: Omit<ViewNode, 'index' | 'rank' | 'incoming' | 'outgoing'>;
+  node: Omit<ViewNode, 'index' | 'rank' | 'dx' | 'dy' | 'incoming' | 'outgoing'>;
   order: number;
 }
 
@@ -168,6 +173,8 @@ export function viewGraph(a: AttributionGraph, b?: AttributionGraph): ViewGraph 
     ...node,
     index,
     rank: 0,
+    dx: 0,
+    dy: 0,
     incoming: [],
     outgoing: [],
   }));
@@ -201,7 +208,25 @@ export function viewGraph(a: AttributionGraph, b?: AttributionGraph): ViewGraph 
     groups: [a.group, ...(b ? [b.group] : [])].map(({ name, images }) => ({ name, images })),
     measure: a.measure,
     width: Math.max(0, ...all) - left,
+    byWeight: [...edges].sort((l, r) => r.weight - l.weight || l.index - r.index),
   };
+}
+
+/** The graph with one node moved, in units of the drawing. */
+export function withMoved(graph: ViewGraph, index: number, dx: number, dy: number): ViewGraph {
+  const nodes = graph.nodes.map((node) =>
+    node.index === index ? { ...node, dx: node.dx + dx, dy: node.dy + dy } : node,
+  );
+  return { ...graph, nodes };
+}
+
+/** The nodes at the other ends of a node's shown edges. */
+export function neighboursOf(graph: ViewGraph, shown: Visible, index: number): number[] {
+  const node = graph.nodes[index];
+  if (!node) return [];
+  const ends = (edges: number[], end: 'from' | 'to') =>
+    edges.flatMap((edge) => (shown.edges[edge] ? (graph.edges[edge]?.[end] ?? []) : []));
+  return [...ends(node.incoming, 'from'), ...ends(node.outgoing, 'to')];
 }
 
 /** Like circles of a Venn diagram: only `a` on the left, shared in the middle, only `b` right. */
@@ -256,15 +281,9 @@ export function visible(graph: ViewGraph, filter: Filter): Visible {
     }
   }
   const kept = Math.round(graph.edges.length * filter.edges);
-  const heaviest = new Set(
-    graph.edges
-      .map((edge) => edge.index)
-      .sort((l, r) => (graph.edges[r]?.weight ?? 0) - (graph.edges[l]?.weight ?? 0) || l - r)
-      .slice(0, kept),
-  );
-  const edges = graph.edges.map(
-    (edge) => heaviest.has(edge.index) && (nodes[edge.from] ?? false) && (nodes[edge.to] ?? false),
-  );
+  const edges = graph.edges.map(() => false);
+  for (const edge of graph.byWeight.slice(0, kept))
+    edges[edge.index] = (nodes[edge.from] ?? false) && (nodes[edge.to] ?? false);
   const channels = graph.nodes.filter((node) => node.kind === 'channel' && nodes[node.index]);
   return {
     nodes,

@@ -58,3 +58,13 @@ export function listed(
     .filter((info) => matches.has(info.id))
     .sort((l, r) => (matches.get(l.id) ?? 0) - (matches.get(r.id) ?? 0) || order(l, r));
 }
+
+/** The next row whose name starts with a letter, from the top again after the last. */
+export function nextStarting(rows: readonly ClassInfo[], from: number, key: string): number | null {
+  const start = key.toLowerCase();
+  for (let step = 1; step <= rows.length; step++) {
+    const place = (from + step) % rows.length;
+    if (rows[place]?.name.toLowerCase().startsWith(start)) return place;
+  }
+  return null;
+}

@@ -1,0 +1,65 @@
+// Pictures of every view for the documentation, light and dark, in two window sizes:
+// `summit serve RUN`, then `node scripts/screenshots.mjs http://127.0.0.1:8642/ ../docs/pictures`.
+// The classes are those of the run's map: the first two, and the most frequent confusion.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { chromium } from '@playwright/test';
+
+const [address, folder] = process.argv.slice(2);
+if (!address || !folder) throw new Error('usage: node scripts/screenshots.mjs ADDRESS FOLDER');
+
+const SIZES = [
+  { width: 1440, height: 900 },
+  { width: 1024, height: 700 },
+];
+
+const json = async (path) => (await fetch(new URL(`bundle/${path}`, address))).json();
+const [classes, confusion] = await Promise.all([json('classes.json'), json('confusion.json')]);
+const key = (id) => classes.external_id[id] || String(id);
+const present = classes.images.flatMap((images, id) => (images > 0 ? [id] : []));
+const [first, second] = present.map(key);
+const worst = confusion.images
+  .map((images, place) => ({ images, cell: [confusion.label[place], confusion.prediction[place]] }))
+  .filter(({ cell: [label, prediction] }) => label !== prediction)
+  .sort((l, r) => r.images - l.images)[0];
+
+/** Name, address, and what is done before the picture is taken. */
+const VIEWS = [
+  ['graph', `class=${first}`],
+  [
+    'channel',
+    `class=${first}`,
+    async (page) => {
+      const nodes = page.getByRole('button', { name: /, channel / });
+      await nodes.nth(Math.floor((await nodes.count()) * 0.7)).focus();
+      await page.keyboard.press('Enter');
+      await page.mouse.move(5, 5);
+    },
+  ],
+  ['compare', `class=${first}&compare=${second}`],
+  ['errors', worst ? `view=errors&cell=${worst.cell.map(key).join(',')}` : 'view=errors'],
+];
+
+mkdirSync(folder, { recursive: true });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--font-render-hinting=none', '--force-color-profile=srgb'],
+});
+for (const viewport of SIZES) {
+  for (const colorScheme of ['light', 'dark']) {
+    for (const [name, fragment, act] of VIEWS) {
+      const page = await browser.newPage({ viewport, colorScheme, reducedMotion: 'reduce' });
+      await page.addInitScript(() => localStorage.setItem('summit-tour', 'seen'));
+      await page.goto(new URL(`#${fragment}`, address).href);
+      await page.waitForSelector('[data-ready="true"]');
+      await page.waitForFunction(() => !document.querySelector('[data-ready="false"]'));
+      await act?.(page);
+      await page.waitForLoadState('networkidle');
+      const file = `${name}-${colorScheme}-${viewport.width}.jpg`;
+      await page.screenshot({ path: join(folder, file), type: 'jpeg', quality: 78 });
+      await page.close();
+      console.log(file);
+    }
+  }
+}
+await browser.close();

@@ -1,0 +1,74 @@
+// What is said to explain the interface: how to read each view, the terms, the tour.
+
+export interface Section {
+  id: 'map' | 'classes' | 'graph' | 'compare' | 'errors';
+  title: string;
+  text: string;
+  /** What the tour points at. */
+  region?: string;
+}
+
+export const SECTIONS: Section[] = [
+  {
+    id: 'map',
+    title: 'Map of classes',
+    text: 'Each point is a class. Classes lie near each other when they excite the same channels in the chosen layer; move the slider, or press play, to see how they part from layer to layer. Distances between far groups mean little.',
+    region: '[aria-label="Map of classes"]',
+  },
+  {
+    id: 'classes',
+    title: 'Classes',
+    text: 'All classes with images: how many of them are predicted right, and how the probability of the class spreads over them, from 0 at the left to 1 at the right. The line below a row tells how alike it is to the selected class in the chosen layer. The arrows beside a row compare.',
+    region: '[aria-label="Classes"]',
+  },
+  {
+    id: 'graph',
+    title: 'Attribution graph',
+    text: 'Rows are layers, the input side at the bottom, the class on top. A node is a channel: the larger, the more images of the class have it among their top channels; its picture is the part of an image that excites it most. An edge says which channel drives which: the wider, the more images. Click a node or an edge to see what stands behind it, and drag nodes where you want them.',
+    region: '[aria-label="Attribution graph"]',
+  },
+  {
+    id: 'compare',
+    title: 'Compare',
+    text: 'A second class adds its graph: what only the first has stands left, what only the second has stands right, what both have stands between.',
+  },
+  {
+    id: 'errors',
+    title: 'Errors',
+    text: 'Which classes are taken for which, as a matrix and as a list; behind each cell its images, hardest first, and the graphs of both classes.',
+    region: 'nav[aria-label="Views"]',
+  },
+];
+
+export const TERMS: [string, string][] = [
+  [
+    'Layer',
+    'A place in the network every path from image to class passes. Early layers see small parts of the image, late ones all of it.',
+  ],
+  [
+    'Channel',
+    'One of the detectors of a layer; its activation is a map that says where in the image it finds what it answers to.',
+  ],
+  [
+    'Top channels',
+    'For one image and layer, the channels with the largest activation that together make up a small share of all of it (3 % unless the run says otherwise).',
+  ],
+  ['Count', 'The images of the class in which the channel is a top channel.'],
+  [
+    'Influence',
+    'For an edge, the images of the class in which the lower channel contributes most to the upper one.',
+  ],
+  [
+    'PageRank',
+    'How often a random walk along the edges of the class comes by the channel: large for what many strong paths run through. Drawn as the thickness of the frame.',
+  ],
+  [
+    'Similarity',
+    'Cosine between the counts of two classes in a layer: 1 for the same channels in the same shares, 0 for none in common.',
+  ],
+  ['Margin', 'Logit of the label minus the largest other logit; below 0 the prediction is wrong.'],
+  [
+    'Trustworthiness',
+    'Share of neighbours in the map that are neighbours in the layer too, 1 at best.',
+  ],
+];
