@@ -92,7 +92,6 @@ impl BundleFile {
                 | Self::Feature(..)
         )
     }
-    }
 
     /// The file with this path relative to the bundle's folder; `None` for anything that is not
     /// exactly what [`fmt::Display`] writes.
