@@ -23,6 +23,15 @@ pub struct FeatvisArgs {
     /// All channels of all layers.
     #[arg(long, conflicts_with = "which")]
     pub all: bool,
+    /// One picture for two channels of a layer at once, for example `mixed4a:55+17`, into --out.
+    #[arg(long, value_name = "LAYER:CHANNEL+CHANNEL", conflicts_with_all = ["which", "all", "logit"], requires = "out")]
+    pub joint: Option<String>,
+    /// One picture for the logit of a class, into --out.
+    #[arg(long, value_name = "CLASS", conflicts_with_all = ["which", "all"], requires = "out")]
+    pub logit: Option<String>,
+    /// File of the picture (JPEG) of --joint or --logit.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Of the channels chosen only this many, spread evenly.
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub sample: Option<u32>,

@@ -14,6 +14,15 @@ use summit_images::{
 use summit_store::{FeaturePicture, Features, Run};
 use summit_tables::{ChannelId, LayerId};
 
+/// Draws the feature visualisations a bundle is asked for, one after the other, and adds them to the run.
+pub trait Painter: std::fmt::Debug + Send + Sync {
+    /// Takes an order and returns at once; what waits already is not taken twice.
+    ///
+    /// # Errors
+    /// As many wait as may, or none can be drawn.
+    fn request(&self, layer: LayerId, channel: ChannelId) -> Result<(), SiteError>;
+}
+
 impl Bundle {
     /// Some layer has pictures. Damaged ones count: asking for them says what is wrong.
     pub(crate) fn has_features(&self) -> bool {
@@ -32,7 +41,12 @@ impl Bundle {
             files.push(BundleFile::Features(layer.id));
             files.push(BundleFile::FeatureOverview(layer.id));
             let channels = features.records().map(|(channel, _)| channel);
-            files.extend(channels.map(|channel| BundleFile::Feature(layer.id, channel)));
+            for channel in channels {
+                files.push(BundleFile::Feature(layer.id, channel));
+                if features.has(channel, FeaturePicture::Detail) {
+                    files.push(BundleFile::FeatureDetail(layer.id, channel));
+                }
+            }
         }
         files
     }
@@ -47,28 +61,53 @@ impl Bundle {
     pub(crate) fn feature_file(&self, layer: LayerId) -> Result<FeatureFile, SiteError> {
         let mut file = FeatureFile {
             schema_version: BUNDLE_SCHEMA_VERSION,
+            on_request: self.painter.is_some(),
             ..FeatureFile::default()
         };
-        for (channel, record) in self.layer_features(layer)?.records() {
+        let features = Features::open(self.questions.run(), self.layer(layer)?)?;
+        let Some(features) = features else {
+            return Ok(file);
+        };
+        for (channel, record) in features.records() {
             file.channel.push(channel.0);
             file.relative
                 .push(record.relative_activation().map(rounded));
             file.naturalness.push(record.naturalness.map(rounded));
             file.unnatural.push(record.is_unnatural());
+            file.detail
+                .push(features.has(channel, FeaturePicture::Detail));
         }
         Ok(file)
     }
 
-    pub(crate) fn feature(&self, layer: LayerId, channel: ChannelId) -> Result<Vec<u8>, SiteError> {
-        let picture = self
-            .layer_features(layer)?
-            .picture(channel, FeaturePicture::Feature)?;
+    pub(crate) fn feature(
+        &self,
+        layer: LayerId,
+        channel: ChannelId,
+        picture: FeaturePicture,
+    ) -> Result<Vec<u8>, SiteError> {
+        let picture = self.layer_features(layer)?.picture(channel, picture)?;
         picture.ok_or_else(|| SiteError::Absent {
             what: format!(
                 "feature visualisation of channel {} in layer {}",
                 channel.0, layer.0
             ),
         })
+    }
+
+    pub(crate) fn draw_feature(&self, layer: LayerId, channel: ChannelId) -> Result<(), SiteError> {
+        let info = self.layer(layer)?;
+        if channel.0 >= info.channels {
+            return Err(SiteError::Absent {
+                what: format!("channel {} in layer {}", channel.0, layer.0),
+            });
+        }
+        let painter = self.painter.as_ref().ok_or(SiteError::DrawsNothing)?;
+        let features = Features::open(self.questions.run(), info)?;
+        if features.is_some_and(|features| features.has(channel, FeaturePicture::Feature)) {
+            return Ok(());
+        }
+        painter.request(layer, channel)
     }
 
     pub(crate) fn feature_overview(&self, layer: LayerId) -> Result<Vec<u8>, SiteError> {

@@ -44,6 +44,8 @@ pub enum BundleFile {
     FeatureOverview(LayerId),
     /// The feature visualisation of a channel.
     Feature(LayerId, ChannelId),
+    /// Strip of a channel's further feature visualisations.
+    FeatureDetail(LayerId, ChannelId),
 }
 
 /// Content type of a bundle file.
@@ -76,7 +78,8 @@ impl BundleFile {
             | Self::Top(..)
             | Self::Detail(..)
             | Self::FeatureOverview(_)
-            | Self::Feature(..) => FileKind::Jpeg,
+            | Self::Feature(..)
+            | Self::FeatureDetail(..) => FileKind::Jpeg,
         }
     }
 
@@ -90,6 +93,7 @@ impl BundleFile {
                 | Self::Features(_)
                 | Self::FeatureOverview(_)
                 | Self::Feature(..)
+                | Self::FeatureDetail(..)
         )
     }
 
@@ -119,6 +123,9 @@ impl BundleFile {
             ["media", "features", layer] => Self::FeatureOverview(LayerId(number(layer)?)),
             ["media", "feature", layer, channel] => {
                 Self::Feature(LayerId(number(layer)?), ChannelId(number(channel)?))
+            }
+            ["media", "feature-detail", layer, channel] => {
+                Self::FeatureDetail(LayerId(number(layer)?), ChannelId(number(channel)?))
             }
             ["media", "top", layer, channel] => {
                 Self::Top(LayerId(number(layer)?), ChannelId(number(channel)?))
@@ -159,6 +166,13 @@ impl fmt::Display for BundleFile {
             Self::Feature(layer, channel) => {
                 write!(formatter, "media/feature/{}/{}.jpg", layer.0, channel.0)
             }
+            Self::FeatureDetail(layer, channel) => {
+                write!(
+                    formatter,
+                    "media/feature-detail/{}/{}.jpg",
+                    layer.0, channel.0
+                )
+            }
             Self::Top(layer, channel) => {
                 write!(formatter, "media/top/{}/{}.jpg", layer.0, channel.0)
             }
@@ -194,6 +208,7 @@ mod tests {
             BundleFile::Features(layer),
             BundleFile::FeatureOverview(layer),
             BundleFile::Feature(layer, channel),
+            BundleFile::FeatureDetail(layer, channel),
         ]
     }
 

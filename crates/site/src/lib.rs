@@ -27,7 +27,7 @@ pub use annotations::Annotations;
 pub use bundle::{Bundle, BundleSource, StaticBundle};
 pub use error::SiteError;
 pub use export::{ExportReport, export};
-pub use features::feature_sheet;
+pub use features::{Painter, feature_sheet};
 pub use file::BundleFile;
 pub use pictures::Crops;
 pub use server::{ServeOptions, Server};

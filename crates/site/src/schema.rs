@@ -123,7 +123,7 @@ pub struct PictureFacts {
     pub features: bool,
 }
 
-/// `features/<layer>.json`: channels with a feature visualisation, ascending.
+/// `features/<layer>.json`: channels with a feature visualisation, ascending; none where none was made.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct FeatureFile {
     /// [`BUNDLE_SCHEMA_VERSION`].
@@ -138,6 +138,10 @@ pub struct FeatureFile {
     pub naturalness: Vec<Option<f32>>,
     /// The picture is not processed like natural images and should be trusted less.
     pub unnatural: Vec<bool>,
+    /// There is a strip as well, `media/feature-detail`.
+    pub detail: Vec<bool>,
+    /// Others are drawn when asked for: by a POST without content to their `media/feature` address.
+    pub on_request: bool,
 }
 
 /// An image that could not be used.

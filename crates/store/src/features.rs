@@ -155,6 +155,12 @@ impl Features {
         channels.map(|(&channel, entry)| (ChannelId(channel), &entry.record))
     }
 
+    /// What the pictures were made with.
+    #[must_use]
+    pub fn settings(&self) -> &Value {
+        &self.manifest.settings
+    }
+
     /// The picture was made.
     #[must_use]
     pub fn has(&self, channel: ChannelId, picture: FeaturePicture) -> bool {

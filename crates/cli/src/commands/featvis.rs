@@ -4,9 +4,9 @@
 //! committed at once, so the command may be killed at any time and given again.
 
 use super::flow::groups;
-use super::{default_threads, layers};
+use super::{default_threads, layer_name, layers};
 use crate::evidence_args::{FeaturePreset, FeatvisArgs};
-use crate::features::{FeatureMaker, FeatureSettings};
+use crate::features::{FeatureMaker, FeatureSettings, Subject, alone};
 use crate::network::{RunNetwork, crops};
 use crate::recount::NetworkRecount;
 use crate::{message, model, progress};
@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+use summit_explain::find_class;
 use summit_query::{GraphChoices, Questions};
 use summit_site::feature_sheet;
 use summit_store::{FeaturePicture, FeatureRecord, FeatureWriter};
@@ -32,6 +33,9 @@ type Wanted = BTreeMap<LayerId, BTreeSet<ChannelId>>;
 pub fn run(args: &FeatvisArgs) -> Result<ExitCode> {
     let questions = Questions::open(&args.run)?;
     let network = RunNetwork::open(&questions, &args.recount)?;
+    if let Some(subject) = subject(args, &questions)? {
+        return draw_alone(args, &network, subject);
+    }
     let wanted = sampled(wanted(args, &questions)?, args.sample);
     let without = "pictures are not compared with natural images";
     let crops = crops(&questions, args.recount.images.as_deref(), without)?;
@@ -55,14 +59,46 @@ pub fn run(args: &FeatvisArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is drawn where it is no channel.
+fn subject(args: &FeatvisArgs, questions: &Questions) -> Result<Option<Subject>> {
+    if let Some(text) = &args.logit {
+        let class = find_class(questions.classes(), text).context("--logit")?;
+        return Ok(Some(Subject::Logit(class)));
+    }
+    let Some(text) = &args.joint else {
+        return Ok(None);
+    };
+    let channels = || -> Result<Subject> {
+        let (first, other) = text
+            .rsplit_once('+')
+            .with_context(|| format!("\"{text}\": LAYER:CHANNEL+CHANNEL is needed"))?;
+        let (layer, one) = model::find_channel(first, questions.layers())?;
+        let name = layer_name(questions, layer);
+        let (_, other) = model::find_channel(&format!("{name}:{other}"), questions.layers())?;
+        Ok(Subject::Joint(layer, [one, other]))
+    };
+    channels().map(Some).context("--joint")
+}
+
+fn draw_alone(args: &FeatvisArgs, network: &RunNetwork, subject: Subject) -> Result<ExitCode> {
+    let out = args.out.as_deref().context("--out is needed")?;
+    let (jpeg, made) = alone(network, subject, &settings(args))?;
+    std::fs::write(out, jpeg).with_context(|| format!("cannot write {}", out.display()))?;
+    let (path, objective, steps) = (out.display(), made.objective, made.steps);
+    message::print(&format!(
+        "{path}: objective {objective:.4} after {steps} steps\n"
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn settings(args: &FeatvisArgs) -> FeatureSettings {
-    let (steps, side) = match args.preset {
-        FeaturePreset::Standard => (512, 128),
-        FeaturePreset::Fast => (128, 96),
+    let preset = match args.preset {
+        FeaturePreset::Standard => FeatureSettings::STANDARD,
+        FeaturePreset::Fast => FeatureSettings::FAST,
     };
     FeatureSettings {
-        steps: args.steps.unwrap_or(steps),
-        largest_side: args.side.unwrap_or(side),
+        steps: args.steps.unwrap_or(preset.steps),
+        largest_side: args.side.unwrap_or(preset.largest_side),
         seed: args.seed,
     }
 }

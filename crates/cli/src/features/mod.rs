@@ -4,10 +4,13 @@
 //! same settings.
 
 mod natural;
+mod painter;
 
 use crate::network::RunNetwork;
 use anyhow::{Context, Result};
 use natural::{Judge, Natural};
+pub use painter::QueuePainter;
+use serde::Deserialize;
 use std::sync::Arc;
 use summit_featvis::{
     EarlyStop, LayerNetwork, LayerSession, Objective, RenderOptions, Rendering, Robustness,
@@ -16,8 +19,8 @@ use summit_featvis::{
 use summit_images::{DecodedImage, encode_jpeg};
 use summit_query::Questions;
 use summit_site::Crops;
-use summit_store::{FeaturePicture, FeatureRecord};
-use summit_tables::{ChannelId, LayerId, LayerInfo};
+use summit_store::{FeaturePicture, FeatureRecord, Features};
+use summit_tables::{ChannelId, ClassId, LayerId, LayerInfo};
 
 /// Quality of the pictures; they are small and full of detail.
 const JPEG_QUALITY: u8 = 90;
@@ -35,7 +38,7 @@ const EARLY_STOP: EarlyStop = EarlyStop {
 const DIVERSE: u32 = 4;
 
 /// Everything pictures depend on beside the network and the channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct FeatureSettings {
     /// Steps at most.
     pub steps: u32,
@@ -46,6 +49,29 @@ pub struct FeatureSettings {
 }
 
 impl FeatureSettings {
+    /// The default: lucid's.
+    pub const STANDARD: Self = Self {
+        steps: 512,
+        largest_side: 128,
+        seed: 0,
+    };
+
+    /// A quarter of the steps on about half of the pixels.
+    pub const FAST: Self = Self {
+        steps: 128,
+        largest_side: 96,
+        seed: 0,
+    };
+
+    /// Those a layer's pictures were made with; the default where there is none.
+    pub fn of(features: Option<&Features>) -> Result<Self> {
+        let settings = features.map(|features| serde_json::from_value(features.settings().clone()));
+        let settings = settings
+            .transpose()
+            .context("the settings of its pictures")?;
+        Ok(settings.unwrap_or(Self::STANDARD))
+    }
+
     /// As the manifest keeps them.
     pub fn json(&self) -> serde_json::Value {
         serde_json::json!({
@@ -165,17 +191,68 @@ impl FeatureWorker<'_> {
         number: u32,
     ) -> Result<Rendering> {
         let LayerMaker { info, settings, .. } = self.maker;
-        let [height, width] = self.session.network().extents();
-        let options = RenderOptions {
-            steps: settings.steps,
-            learning_rate: LEARNING_RATE,
-            seed: settings.seed,
-            robustness: Robustness::for_side(height.max(width)),
-            early_stop: Some(EARLY_STOP),
-        };
-        let key = [number, info.id.0, channel.0].map(u64::from);
-        Ok(render(&mut self.session, &objective, &options, &key)?)
+        let key = [number, info.id.0, channel.0];
+        rendering(&mut self.session, &objective, settings, key)
     }
+}
+
+fn rendering(
+    session: &mut LayerSession,
+    objective: &Objective,
+    settings: &FeatureSettings,
+    key: [u32; 3],
+) -> Result<Rendering> {
+    let [height, width] = session.network().extents();
+    let options = RenderOptions {
+        steps: settings.steps,
+        learning_rate: LEARNING_RATE,
+        seed: settings.seed,
+        robustness: Robustness::for_side(height.max(width)),
+        early_stop: Some(EARLY_STOP),
+    };
+    Ok(render(session, objective, &options, &key.map(u64::from))?)
+}
+
+/// What a picture that stands alone is made for.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject {
+    /// Two channels of a layer at once.
+    Joint(LayerId, [ChannelId; 2]),
+    /// The logit of a class.
+    Logit(ClassId),
+}
+
+/// A picture that belongs to no channel, as JPEG, and what it reached. Its side is that of the
+/// network's input for a logit, of the layer's pictures otherwise.
+pub fn alone(
+    network: &RunNetwork,
+    subject: Subject,
+    settings: &FeatureSettings,
+) -> Result<(Vec<u8>, Rendering)> {
+    let [height, width] = network.preprocessing.size;
+    let graph = &network.model.graph;
+    let (value, side, objective, key) = match subject {
+        Subject::Joint(layer, [one, other]) => {
+            let found = network.layers.get(layer.index());
+            let found = found.context("a layer is missing")?;
+            let side = picture_side(&found.info, settings.largest_side.min(height).min(width));
+            let key = [layer.0, one.0, other.0];
+            (found.value, side, Objective::joint(one, other), key)
+        }
+        Subject::Logit(class) => {
+            let logit = ChannelId(class.0);
+            let key = [network.layers.len() as u32, class.0, 0];
+            (
+                graph.output,
+                height.max(width),
+                Objective::channel(logit),
+                key,
+            )
+        }
+    };
+    let layer = LayerNetwork::new(graph, value, side, &network.preprocessing)?;
+    let made = rendering(&mut Arc::new(layer).session(), &objective, settings, key)?;
+    Ok((jpeg(std::slice::from_ref(&made))?, made))
 }
 
 /// Pictures of equal extents side by side.

@@ -123,6 +123,41 @@ fn channels_of_graphs_are_the_default() {
 }
 
 #[test]
+fn pictures_that_belong_to_no_channel_stand_alone() {
+    let case = Case::small(4);
+    let run = case.path("run");
+    case.run(&run).expect(0, &[]);
+    let before = contents(&run);
+    let drawn = |arguments: &[&str], name: &str| {
+        let out = case.path(name);
+        let outcome = featvis(&run).args(arguments).arg("--out").arg(&out);
+        let outcome = outcome.expect(0, &[]);
+        assert!(outcome.stdout.contains("objective"), "{}", outcome.stdout);
+        let bytes = fs::read(&out).unwrap();
+        assert!(bytes.starts_with(&[0xff, 0xd8, 0xff]));
+        bytes
+    };
+    let joint = drawn(&["--joint", "layer2:1+3"], "joint.jpg");
+    let other = drawn(&["--joint", "layer2:1+4"], "other.jpg");
+    let logit = drawn(&["--logit", "birch"], "logit.jpg");
+    assert!(joint != other && other != logit);
+    assert!(joint == drawn(&["--joint", "layer2:1+3"], "again.jpg"));
+    assert!(before == contents(&run));
+    let wrong = |arguments: &[&str], message: &[&str]| {
+        let out = case.path("wrong.jpg");
+        let outcome = featvis(&run).args(arguments).arg("--out").arg(&out);
+        outcome.fails(message);
+        assert!(!out.exists());
+    };
+    wrong(
+        &["--joint", "layer2:1"],
+        &["--joint", "LAYER:CHANNEL+CHANNEL"],
+    );
+    wrong(&["--joint", "layer2:1+8"], &["--joint", "0 to 7"]);
+    wrong(&["--logit", "oak"], &["--logit", "oak"]);
+}
+
+#[test]
 fn what_does_not_belong_together_is_not_mixed() {
     let case = Case::small(4);
     let run = case.path("run");
