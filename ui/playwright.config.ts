@@ -8,6 +8,22 @@ const SERVE = 'http://127.0.0.1:8651/';
 const EXPORT = 'http://127.0.0.1:8652/some/where/';
 const SCALE = 'http://127.0.0.1:8653/';
 
+const launch = {
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: [
+    // A graphics card made of software is slower than none; `card` has one.
+    '--disable-3d-apis',
+    '--no-sandbox',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+    '--font-render-hinting=none',
+    '--force-color-profile=srgb',
+  ],
+};
+
 export default defineConfig({
   testDir: 'tests/e2e',
   outputDir: 'test-results',
@@ -20,28 +36,27 @@ export default defineConfig({
     trace: 'retain-on-failure',
     screenshot: 'only-on-failure',
     contextOptions: { reducedMotion: 'reduce' },
-    launchOptions: {
-      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-      args: [
-        '--no-sandbox',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-        '--font-render-hinting=none',
-        '--force-color-profile=srgb',
-      ],
-    },
+    launchOptions: launch,
   },
   projects: [
-    { name: 'serve', use: { baseURL: SERVE }, testIgnore: 'scale/**' },
-    { name: 'export', use: { baseURL: EXPORT }, testIgnore: 'scale/**' },
+    { name: 'serve', use: { baseURL: SERVE }, testIgnore: ['scale/**', 'card/**'] },
+    { name: 'export', use: { baseURL: EXPORT }, testIgnore: ['scale/**', 'card/**'] },
     {
       name: 'scale',
       // Recording would be measured too.
       use: { baseURL: SCALE, trace: 'off', screenshot: 'off' },
       testMatch: 'scale/**/*.spec.ts',
+    },
+    {
+      name: 'card',
+      use: {
+        baseURL: SCALE,
+        launchOptions: {
+          ...launch,
+          args: [...launch.args.slice(1), '--enable-unsafe-swiftshader'],
+        },
+      },
+      testMatch: 'card/**/*.spec.ts',
     },
   ],
   webServer: [

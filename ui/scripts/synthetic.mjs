@@ -3,7 +3,7 @@
 // pictures aside, which are the browser's JPEGs.
 //
 // 1,000 classes, 12 layers of 512 channels; graphs like those of a large network (70 channels, 300
-// edges), but class 0's has 5,000 channels and 30,000 edges.
+// edges), but class 0's has 5,000 channels and 30,000 edges; 50,000 images as points of the last layer.
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +16,7 @@ const CLASSES = 1000;
 const LAYERS = 12;
 const CHANNELS = 512;
 const IMAGES = 50;
+const POINTS = 50_000;
 const LARGE = { nodes: 5000, edges: 30000 };
 const ORDINARY = { nodes: 70, edges: 300 };
 const VERSION = { schema_version: 1 };
@@ -62,6 +63,7 @@ function manifest() {
     groups: CLASSES,
     measure: 'conv-max',
     top_rule: { mass: 0.03 },
+    faithfulness: [],
     layers,
     pictures: {
       overview_tile: 32,
@@ -232,6 +234,7 @@ write('confusion.json', {
 for (let layer = 0; layer < LAYERS; layer++) {
   write(`embedding/${layer}.json`, heaps(CLASSES));
   write(`channels/${layer}.json`, channels());
+  write(`points/channels/${layer}.json`, heaps(CHANNELS));
 }
 for (let id = 0; id < CLASSES; id++) {
   write(`graphs/${id}.json`, graph(id, id === 0 ? LARGE : ORDINARY));
@@ -245,5 +248,11 @@ for (let id = 0; id < CLASSES; id++) {
     margin: list(IMAGES, (index) => index - 5),
   });
 }
+// Once: every layer's is as large.
+const images = heaps(POINTS);
+write(`points/images/${LAYERS - 1}.json`, {
+  ...images,
+  group: images.id.map((id) => Math.floor(id / IMAGES)),
+});
 await pictures();
 console.log(`${folder}: ${CLASSES} classes, ${LAYERS} layers`);

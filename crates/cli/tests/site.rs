@@ -237,9 +237,11 @@ fn unchanged_files_are_not_sent_again() {
     let etag = &first.headers["etag"];
     let again = served.get_with(path, &format!("If-None-Match: {etag}\r\n"));
     assert_eq!((again.status, again.body.len()), (304, 0));
-    let small = served.get_with(path, "Accept-Encoding: br, gzip;q=0.8\r\n");
-    assert_eq!(small.headers["content-encoding"], "gzip");
-    assert!(small.body.len() < first.body.len());
+    for (accepted, coding) in [("gzip, br", "br"), ("gzip;q=0.8, deflate", "gzip")] {
+        let small = served.get_with(path, &format!("Accept-Encoding: {accepted}\r\n"));
+        assert_eq!(small.headers["content-encoding"], coding);
+        assert!(small.body.len() < first.body.len(), "{coding}");
+    }
 }
 
 #[test]
@@ -319,6 +321,72 @@ fn one_graph_wherever_it_is_shown() {
     }
 }
 
+/// Parts of a class are groups of `summit graph`; what stands behind a graph fits it.
+#[test]
+fn parts_inputs_and_carriers_fit_the_class() {
+    let served = Served::start(run(), &[]);
+    let classes = served.json("/bundle/classes.json");
+    let confused = (0..8usize)
+        .find_map(|class| Some((class, classes["confused_with"][class][0][0].as_u64()?)));
+    let (class, other) = confused.expect("the network errs");
+    let graph = served.json(&format!("/bundle/graphs/{class}-{other}.json"));
+    let cell = format!("cell:{class}:{other}");
+    let arguments = [
+        "graph",
+        run().to_str().unwrap(),
+        "--group",
+        &cell,
+        "--format",
+        "json",
+    ];
+    let printed: Value = serde_json::from_str(&succeed(&arguments)).unwrap();
+    assert_eq!(graph, printed);
+    let size = |part: &str| {
+        let answer = served.get(&format!("/bundle/graphs/{class}-{part}.json"));
+        let graph: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        graph["group"]["images"].as_u64().unwrap_or(0)
+    };
+    assert_eq!(size(&class.to_string()), classes["correct"][class]);
+    assert_eq!(size(&class.to_string()) + size("wrong"), 12);
+    let none = (0..8u64).find(|&other| size(&other.to_string()) == 0);
+    let path = format!("/bundle/graphs/{class}-{}.json", none.unwrap());
+    assert_eq!(served.get(&path).status, 404);
+
+    let graph = served.json(&format!("/bundle/graphs/{class}.json"));
+    let carriers = served.json(&format!("/bundle/carriers/{class}.json"));
+    let inputs = served.json(&format!("/bundle/inputs/{class}.json"));
+    let place = |file: &Value, node: &Value| {
+        let layers = file["layer"].as_array().unwrap().iter();
+        let mut both = layers.zip(file["channel"].as_array().unwrap());
+        both.position(|(layer, channel)| *layer == node["layer"] && *channel == node["channel"])
+    };
+    let nodes = graph["nodes"].as_array().unwrap();
+    for node in nodes.iter().filter(|node| node["count"] != 0) {
+        let place = place(&carriers, node).expect("a top channel has images");
+        let images = carriers["images"][place].as_array().unwrap().len();
+        assert_eq!(images as u64, node["count"].as_u64().unwrap());
+    }
+    let mut further = 0;
+    for (index, node) in nodes
+        .iter()
+        .enumerate()
+        .filter(|(_, node)| node["layer"] != 0)
+    {
+        let place = place(&inputs, node).expect("every channel but the first layer's");
+        let edges = graph["edges"].as_array().unwrap().iter();
+        let drawn: Vec<&Value> = edges
+            .filter(|edge| edge["to"] == index)
+            .map(|edge| &nodes[edge["from"].as_u64().unwrap() as usize]["channel"])
+            .collect();
+        for input in inputs["inputs"][place].as_array().unwrap() {
+            further += 1;
+            assert!(!drawn.contains(&&input[0]), "{input} is drawn already");
+            assert!(input[1].as_u64().unwrap() > 0);
+        }
+    }
+    assert!(further > 0);
+}
+
 #[test]
 fn an_export_holds_what_serve_shows() {
     let served = Served::start(run(), &[]);
@@ -328,8 +396,20 @@ fn an_export_holds_what_serve_shows() {
     succeed(&arguments);
     let files = files_below(&site);
     let channels = 24 + 96 + 160 + 224;
-    // Interface, README and mark; tables; per layer; per class; two pictures a channel.
-    assert_eq!(files.len(), 5 + 2 + 4 + 3 * 4 + 5 * 8 + 2 * channels);
+    let classes = served.json("/bundle/classes.json");
+    let parts: usize = (0..8)
+        .map(|class| {
+            let [right, all] =
+                ["correct", "labelled"].map(|column| classes[column][class].as_u64().unwrap());
+            let confused = classes["confused_with"][class].as_array().unwrap().len();
+            usize::from(right > 0) + usize::from(right < all) + confused
+        })
+        .sum();
+    // Interface, README and mark; tables; per layer; per class; graphs of parts; two pictures a channel.
+    assert_eq!(
+        files.len(),
+        5 + 2 + 4 + 5 * 4 + 7 * 8 + parts + 2 * channels
+    );
     for (path, content) in &files {
         // Names can be given where the run is served, so that file says so in one and not the other.
         let only_here = [".nojekyll", "README.txt", "bundle/annotations.json"];

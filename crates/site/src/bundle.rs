@@ -5,7 +5,8 @@
 //! `O(images + layers x classes x channels)` memory.
 
 use crate::features::Painter;
-use crate::file::BundleFile;
+use crate::file::{BundleFile, PointKind};
+use crate::parts::TopsOfLayer;
 use crate::pictures::{Crops, encode};
 use crate::schema::{
     ActivationFile, ActivationRow, Annotation, AnnotationFile, BUNDLE_SCHEMA_VERSION,
@@ -18,9 +19,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use summit_explain::embedding::Umap;
 use summit_explain::predictions::by_margin;
+use summit_explain::slice::Group;
 use summit_explain::slice::explained_class;
 use summit_explain::{ActivationCounts, GroupSpec, NO_LABEL, cosine};
-use summit_query::{GraphChoices, MapOf, Maps, NoRecount, Questions};
+use summit_query::{MapOf, Mapped, Maps, Questions};
 use summit_store::{FeaturePicture, Source};
 use summit_tables::{
     ChannelId, ClassId, DatasetExample, GroupId, Grouping, ImageId, ImageRecord, LayerId, LayerInfo,
@@ -84,6 +86,8 @@ pub struct Bundle {
     counts: Vec<OnceLock<ActivationCounts>>,
     examples: Vec<OnceLock<Vec<DatasetExample>>>,
     maps: OnceLock<Maps>,
+    image_maps: OnceLock<Maps>,
+    tops: OnceLock<Vec<TopsOfLayer>>,
 }
 
 impl Bundle {
@@ -117,6 +121,8 @@ impl Bundle {
             counts: (0..layers).map(|_| OnceLock::new()).collect(),
             examples: (0..layers).map(|_| OnceLock::new()).collect(),
             maps: OnceLock::new(),
+            image_maps: OnceLock::new(),
+            tops: OnceLock::new(),
             questions,
         })
     }
@@ -146,9 +152,14 @@ impl Bundle {
         let layers = self.questions.layers();
         for layer in layers {
             files.push(BundleFile::Embedding(layer.id));
+            files.push(BundleFile::Points(PointKind::Channels, layer.id));
+            files.push(BundleFile::Points(PointKind::Images, layer.id));
             files.push(BundleFile::Channels(layer.id));
         }
+        let confused_with = summary::classes(self).confused_with;
         for &(class, _) in &self.groups {
+            let confused = confused_with.get(class.index());
+            files.extend(self.part_files(class, confused.map_or(&[], Vec::as_slice)));
             if self.questions.has_influence() {
                 files.push(BundleFile::Graph(class));
             }
@@ -226,28 +237,46 @@ impl Bundle {
     }
 
     fn embedding(&self, layer: LayerId) -> Result<EmbeddingFile, SiteError> {
+        let of = MapOf::Classes(Grouping::Label);
+        Ok(embedding_file(
+            self.chained_map(&self.maps, of, layer)?,
+            None,
+        ))
+    }
+
+    fn points(&self, kind: PointKind, layer: LayerId) -> Result<EmbeddingFile, SiteError> {
+        match kind {
+            PointKind::Images => {
+                let map = self.chained_map(&self.image_maps, MapOf::Images, layer)?;
+                let class = |&image: &u32| self.class_of_image(ImageId(image));
+                let group = map.ids.iter().map(class).collect();
+                Ok(embedding_file(map, Some(group)))
+            }
+            PointKind::Channels => {
+                self.layer(layer)?;
+                let maps = self
+                    .questions
+                    .maps(MapOf::Channels, &[layer], &Umap::default())?;
+                let map = maps.first().ok_or_else(|| no_map(layer))?;
+                Ok(embedding_file(map, None))
+            }
+        }
+    }
+
+    /// The map of a layer among those of all: each starts from the one below, so they are made
+    /// together.
+    fn chained_map<'a>(
+        &self,
+        maps: &'a OnceLock<Maps>,
+        of: MapOf,
+        layer: LayerId,
+    ) -> Result<&'a Mapped, SiteError> {
         self.layer(layer)?;
-        // Each layer starts from the one below, so they are made together.
-        let maps = get_or_make(Some(&self.maps), || {
+        let maps = get_or_make(Some(maps), || {
             let layers: Vec<LayerId> = self.questions.layers().iter().map(|info| info.id).collect();
-            let classes = MapOf::Classes(Grouping::Label);
-            Ok(self.questions.maps(classes, &layers, &Umap::default())?)
+            Ok(self.questions.maps(of, &layers, &Umap::default())?)
         })?;
-        let map = maps.get(layer.index()).ok_or_else(|| SiteError::Absent {
-            what: format!("map of layer {}", layer.0),
-        })?;
-        let quality = map.embedding.trustworthiness;
-        let points = map.embedding.points.iter();
-        let (x, y) = points.map(|&[x, y]| (x as f32, y as f32)).unzip();
-        Ok(EmbeddingFile {
-            schema_version: BUNDLE_SCHEMA_VERSION,
-            method: EMBEDDING_METHOD.to_owned(),
-            trustworthiness: quality.map(|quality| quality.value),
-            id: map.ids.clone(),
-            group: None,
-            x,
-            y,
-        })
+        maps.get(layer.index()).ok_or_else(|| no_map(layer))
     }
 
     fn class_ids(&self) -> Vec<u32> {
@@ -294,16 +323,18 @@ impl Bundle {
         })
     }
 
-    fn graph(&self, class: ClassId) -> Result<Vec<u8>, SiteError> {
+    pub(crate) fn class_group(&self, class: ClassId) -> Result<Group, SiteError> {
         self.size(class)?;
-        let group = self.questions.group_of(&GroupSpec::Label(class))?;
-        // A class is made of whole confusion cells, so the network is not needed.
-        let choices = GraphChoices::default();
-        json(&self.questions.graph(&group, &choices, &NoRecount)?.graph)
+        Ok(self.questions.group_of(&GroupSpec::Label(class))?)
+    }
+
+    /// Top channels of all images, per layer.
+    pub(crate) fn tops(&self) -> Result<&[TopsOfLayer], SiteError> {
+        get_or_make(Some(&self.tops), || self.read_tops()).map(Vec::as_slice)
     }
 
     /// Images of a class, hardest first.
-    fn hardest(&self, class: ClassId) -> Result<Vec<&ImageRecord>, SiteError> {
+    pub(crate) fn hardest(&self, class: ClassId) -> Result<Vec<&ImageRecord>, SiteError> {
         self.size(class)?;
         let of_class = |record: &&ImageRecord| explained_class(record) == Some(class);
         Ok(by_margin(self.questions.records().iter().filter(of_class)))
@@ -442,7 +473,11 @@ impl BundleSource for Bundle {
             }),
             BundleFile::Embedding(layer) => json(&self.embedding(layer)?),
             BundleFile::Channels(layer) => json(&self.channels(layer)?),
-            BundleFile::Graph(class) => self.graph(class),
+            BundleFile::Points(kind, layer) => json(&self.points(kind, layer)?),
+            BundleFile::Graph(class) => json(&self.made_graph(&self.class_group(class)?)?.graph),
+            BundleFile::PartGraph(class, part) => self.part_graph(class, part),
+            BundleFile::Inputs(class) => json(&self.inputs(class)?),
+            BundleFile::Carriers(class) => json(&self.carriers(class)?),
             BundleFile::Similarity(class) => json(&self.similarity(class)?),
             BundleFile::Activations(class) => json(&self.activations(class)?),
             BundleFile::Images(class) => json(&self.image_file(class)?),
@@ -505,7 +540,28 @@ impl BundleSource for StaticBundle {
     }
 }
 
-fn json(value: &impl Serialize) -> Result<Vec<u8>, SiteError> {
+fn embedding_file(map: &Mapped, group: Option<Vec<u32>>) -> EmbeddingFile {
+    let quality = map.embedding.trustworthiness;
+    let points = map.embedding.points.iter();
+    let (x, y) = points.map(|&[x, y]| (x as f32, y as f32)).unzip();
+    EmbeddingFile {
+        schema_version: BUNDLE_SCHEMA_VERSION,
+        method: EMBEDDING_METHOD.to_owned(),
+        trustworthiness: quality.map(|quality| quality.value),
+        id: map.ids.clone(),
+        group,
+        x,
+        y,
+    }
+}
+
+fn no_map(layer: LayerId) -> SiteError {
+    SiteError::Absent {
+        what: format!("map of layer {}", layer.0),
+    }
+}
+
+pub(crate) fn json(value: &impl Serialize) -> Result<Vec<u8>, SiteError> {
     Ok(serde_json::to_vec(value)?)
 }
 

@@ -18,10 +18,18 @@ pub enum BundleFile {
     Confusion,
     /// Classes as points: [`crate::schema::EmbeddingFile`].
     Embedding(LayerId),
+    /// Channels or images as points: [`crate::schema::EmbeddingFile`].
+    Points(PointKind, LayerId),
     /// Channels of a layer: [`crate::schema::ChannelFile`].
     Channels(LayerId),
     /// A class's graph: [`summit_explain::AttributionGraph`].
     Graph(ClassId),
+    /// The graph of part of a class's images: as [`Self::Graph`].
+    PartGraph(ClassId, Part),
+    /// Inputs a class's graph does not show: [`crate::schema::InputFile`].
+    Inputs(ClassId),
+    /// Images behind the channels of a class: [`crate::schema::CarrierFile`].
+    Carriers(ClassId),
     /// A class's similarity to all others: [`crate::schema::SimilarityFile`].
     Similarity(ClassId),
     /// A class's rows of A: [`crate::schema::ActivationFile`].
@@ -48,6 +56,24 @@ pub enum BundleFile {
     FeatureDetail(LayerId, ChannelId),
 }
 
+/// Part of a class's labelled images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    /// Predicted as this class; those predicted right where it is the class itself.
+    Prediction(ClassId),
+    /// Predicted as any other class.
+    Wrong,
+}
+
+/// Points of a map that are no classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PointKind {
+    /// Of the layer.
+    Channels,
+    /// Of the run.
+    Images,
+}
+
 /// Content type of a bundle file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
@@ -66,8 +92,12 @@ impl BundleFile {
             | Self::Classes
             | Self::Confusion
             | Self::Embedding(_)
+            | Self::Points(..)
             | Self::Channels(_)
             | Self::Graph(_)
+            | Self::PartGraph(..)
+            | Self::Inputs(_)
+            | Self::Carriers(_)
             | Self::Similarity(_)
             | Self::Activations(_)
             | Self::Images(_)
@@ -112,8 +142,23 @@ impl BundleFile {
             ["annotations"] => Self::Annotations,
             ["confusion"] => Self::Confusion,
             ["embedding", layer] => Self::Embedding(LayerId(number(layer)?)),
+            ["points", "channels", layer] => {
+                Self::Points(PointKind::Channels, LayerId(number(layer)?))
+            }
+            ["points", "images", layer] => Self::Points(PointKind::Images, LayerId(number(layer)?)),
             ["channels", layer] => Self::Channels(LayerId(number(layer)?)),
-            ["graphs", class] => Self::Graph(ClassId(number(class)?)),
+            ["graphs", group] => match group.split_once('-') {
+                None => Self::Graph(ClassId(number(group)?)),
+                Some((class, part)) => {
+                    let part = match part {
+                        "wrong" => Part::Wrong,
+                        other => Part::Prediction(ClassId(number(other)?)),
+                    };
+                    Self::PartGraph(ClassId(number(class)?), part)
+                }
+            },
+            ["inputs", class] => Self::Inputs(ClassId(number(class)?)),
+            ["carriers", class] => Self::Carriers(ClassId(number(class)?)),
             ["similarity", class] => Self::Similarity(ClassId(number(class)?)),
             ["activations", class] => Self::Activations(ClassId(number(class)?)),
             ["images", class] => Self::Images(ClassId(number(class)?)),
@@ -154,8 +199,22 @@ impl fmt::Display for BundleFile {
             Self::Confusion => write!(formatter, "confusion.json"),
             Self::Annotations => write!(formatter, "annotations.json"),
             Self::Embedding(layer) => write!(formatter, "embedding/{}.json", layer.0),
+            Self::Points(PointKind::Channels, layer) => {
+                write!(formatter, "points/channels/{}.json", layer.0)
+            }
+            Self::Points(PointKind::Images, layer) => {
+                write!(formatter, "points/images/{}.json", layer.0)
+            }
             Self::Channels(layer) => write!(formatter, "channels/{}.json", layer.0),
             Self::Graph(class) => write!(formatter, "graphs/{}.json", class.0),
+            Self::PartGraph(class, Part::Wrong) => {
+                write!(formatter, "graphs/{}-wrong.json", class.0)
+            }
+            Self::PartGraph(class, Part::Prediction(other)) => {
+                write!(formatter, "graphs/{}-{}.json", class.0, other.0)
+            }
+            Self::Inputs(class) => write!(formatter, "inputs/{}.json", class.0),
+            Self::Carriers(class) => write!(formatter, "carriers/{}.json", class.0),
             Self::Similarity(class) => write!(formatter, "similarity/{}.json", class.0),
             Self::Activations(class) => write!(formatter, "activations/{}.json", class.0),
             Self::Images(class) => write!(formatter, "images/{}.json", class.0),
@@ -196,8 +255,14 @@ mod tests {
             BundleFile::Confusion,
             BundleFile::Annotations,
             BundleFile::Embedding(layer),
+            BundleFile::Points(PointKind::Channels, layer),
+            BundleFile::Points(PointKind::Images, layer),
             BundleFile::Channels(layer),
             BundleFile::Graph(class),
+            BundleFile::PartGraph(class, Part::Wrong),
+            BundleFile::PartGraph(class, Part::Prediction(ClassId(channel.0))),
+            BundleFile::Inputs(class),
+            BundleFile::Carriers(class),
             BundleFile::Similarity(class),
             BundleFile::Activations(class),
             BundleFile::Images(class),
@@ -224,6 +289,11 @@ mod tests {
             "graphs/1.jpg",
             "graphs/1",
             "graphs//1.json",
+            "graphs/1-.json",
+            "graphs/1-02.json",
+            "graphs/1-right.json",
+            "graphs/1-2-3.json",
+            "points/classes/1.json",
             "/graphs/1.json",
             "graphs/../manifest.json",
             "../bundle/manifest.json",
@@ -244,7 +314,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_taken_is_canonical(path in "(graphs|features|feature|media|\\.\\.|top|[0-9]{1,3}|/){1,6}\\.(json|jpg)") {
+        fn whatever_is_taken_is_canonical(path in "(graphs|points|images|wrong|-|features|feature|media|\\.\\.|top|[0-9]{1,3}|/){1,6}\\.(json|jpg)") {
             if let Some(file) = BundleFile::parse(&path) {
                 prop_assert_eq!(file.to_string(), path);
             }

@@ -18,6 +18,7 @@ pub mod error;
 pub mod export;
 mod features;
 pub mod file;
+mod parts;
 pub mod pictures;
 pub mod schema;
 pub mod server;

@@ -43,6 +43,8 @@ pub struct SiteManifest {
     /// Which channels of an image count as its top channels.
     #[cfg_attr(test, ts(type = "{ mass: number } | { \"top-k\": number }"))]
     pub top_rule: TopRule,
+    /// How far influences can be trusted, per ranking of channels; empty where it was not evaluated.
+    pub faithfulness: Vec<FaithfulnessFacts>,
     /// Layers, input side first.
     pub layers: Vec<LayerFacts>,
     /// How pictures are made; absent where the images are not to be found.
@@ -51,6 +53,25 @@ pub struct SiteManifest {
     pub pictures: Option<PictureFacts>,
     /// Images that could not be used, at most 100.
     pub skipped: Vec<SkippedFacts>,
+}
+
+/// From the run's evaluation: means over held-out images of all groups, other channels replaced by
+/// their mean (docs/method.md section 7).
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct FaithfulnessFacts {
+    /// What ranks the channels.
+    pub measure: String,
+    /// Shares of each layer's channels, ascending, the last 1.
+    pub sizes: Vec<f64>,
+    /// F at these sizes: the share of the margin left when only the first channels are kept.
+    pub kept: Vec<f64>,
+    /// Area between keeping and taking away the first channels.
+    pub srg: f64,
+    /// Mean Jaccard index of the first 5 % of channels from two halves of the images.
+    #[cfg_attr(test, ts(optional))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stability: Option<f64>,
 }
 
 /// The network.
@@ -195,7 +216,8 @@ pub struct ConfusionTable {
     pub images: Vec<u32>,
 }
 
-/// `embedding/<layer>.json`: classes with images as points; near means alike.
+/// `embedding/<layer>.json`: classes with images as points; near means alike. `points/channels/` and
+/// `points/images/`: the layer's channels, the run's images.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(TS))]
 pub struct EmbeddingFile {
@@ -269,6 +291,36 @@ pub struct ImageFile {
     pub probability: Vec<f32>,
     /// Logit of the label (of the prediction without one) minus the largest other.
     pub margin: Vec<f32>,
+}
+
+/// `carriers/<class>.json`: in which of the class's images channels are top channels.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct CarrierFile {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Layer of the channel.
+    pub layer: Vec<u32>,
+    /// The channel.
+    pub channel: Vec<u32>,
+    /// Places in [`ImageFile`], ascending, of the first [`PictureFacts::sheet_images`] images in
+    /// which it is a top channel.
+    pub images: Vec<Vec<u32>>,
+}
+
+/// `inputs/<class>.json`: inputs of the channels of the class's graph that it does not show.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct InputFile {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Layer of the channel.
+    pub layer: Vec<u32>,
+    /// The channel.
+    pub channel: Vec<u32>,
+    /// Channels of the layer below by influence, largest first: `[channel, influence, count]`, both
+    /// in images of the class.
+    pub inputs: Vec<Vec<[u32; 3]>>,
 }
 
 /// `channels/<layer>.json`: what every channel of a layer answers to.

@@ -29,6 +29,7 @@ fn generated() -> String {
     );
     for declaration in [
         declaration::<SiteManifest>(&config),
+        declaration::<FaithfulnessFacts>(&config),
         declaration::<ModelFacts>(&config),
         declaration::<ImageFacts>(&config),
         declaration::<LayerFacts>(&config),
@@ -41,6 +42,8 @@ fn generated() -> String {
         declaration::<ActivationFile>(&config),
         declaration::<ActivationRow>(&config),
         declaration::<ImageFile>(&config),
+        declaration::<CarrierFile>(&config),
+        declaration::<InputFile>(&config),
         declaration::<ChannelFile>(&config),
         declaration::<ChannelExamples>(&config),
         declaration::<AnnotationFile>(&config),

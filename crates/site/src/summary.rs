@@ -3,13 +3,16 @@
 use crate::SiteError;
 use crate::bundle::{Bundle, PICTURES};
 use crate::schema::{
-    BUNDLE_SCHEMA_VERSION, ClassTable, ConfusionTable, ImageFacts, LayerFacts, ModelFacts,
-    PROBABILITY_BINS, PictureFacts, SiteManifest, SkippedFacts,
+    BUNDLE_SCHEMA_VERSION, ClassTable, ConfusionTable, FaithfulnessFacts, ImageFacts, LayerFacts,
+    ModelFacts, PROBABILITY_BINS, PictureFacts, SiteManifest, SkippedFacts,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
 use summit_explain::predictions::{Accuracy, class_predictions, confusion, probability_bin};
 use summit_explain::{Measure, class_name};
+use summit_influence::evaluate::{AblationKind, Report, SIZES};
 use summit_tables::ClassId;
 
 /// Unusable images listed in the manifest.
@@ -61,6 +64,7 @@ pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
         groups: bundle.groups.len() as u32,
         measure: questions.has_influence().then_some(Measure::ConvMax),
         top_rule: questions.top_rule(),
+        faithfulness: faithfulness(questions.run().path()),
         layers: layers.collect(),
         pictures: bundle.crops.is_ok().then(|| PictureFacts {
             features: bundle.has_features(),
@@ -68,6 +72,29 @@ pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
         }),
         skipped: skipped.collect::<Result<_, _>>()?,
     })
+}
+
+/// From the evaluation of a run, if there is one.
+fn faithfulness(run: &Path) -> Vec<FaithfulnessFacts> {
+    let file = File::open(run.join(Report::FILE));
+    let Some(report) = file.ok().and_then(Report::read) else {
+        return Vec::new();
+    };
+    let stability = |measure: &str| {
+        let row = report.stability.iter().find(|row| row.measure == measure);
+        row.map(|row| row.halves)
+    };
+    let curves = report.curves.iter();
+    curves
+        .filter(|curve| curve.ablation == AblationKind::Mean)
+        .map(|curve| FaithfulnessFacts {
+            measure: curve.measure.clone(),
+            sizes: SIZES.into_iter().chain([1.0]).collect(),
+            kept: curve.kept.clone(),
+            srg: curve.srg.value,
+            stability: stability(&curve.measure),
+        })
+        .collect()
 }
 
 fn bundle_id(content: &[u8]) -> String {

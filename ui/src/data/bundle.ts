@@ -1,15 +1,18 @@
 // Reads the bundle: fetches its files, checks them at the boundary, keeps them.
+import type { Part } from '../state/url';
 import { BUNDLE_SCHEMA_VERSION, GRAPH_SCHEMA_VERSION } from './generated/schema';
 import type {
   ActivationFile,
   Annotation,
   AnnotationFile,
   AttributionGraph,
+  CarrierFile,
   ChannelFile,
   ClassTable,
   ConfusionTable,
   EmbeddingFile,
   ImageFile,
+  InputFile,
   SimilarityFile,
   SiteManifest,
 } from './generated/schema';
@@ -24,6 +27,10 @@ export class BundleError extends Error {
     this.name = 'BundleError';
   }
 }
+
+/** Graphs of parts are named after the class and the prediction. */
+const graphName = (id: number, part: Part) =>
+  part === 'all' ? String(id) : `${id}-${part === 'right' ? id : part}`;
 
 type Row = Record<string, unknown>;
 type Check = (value: Row) => string | null;
@@ -123,15 +130,30 @@ export class Bundle {
       `embedding/${layer}.json`,
       all(bundleVersion, columns('id', 'x', 'y')),
     );
+  points = (of: 'channels' | 'images', layer: number) =>
+    this.#json<EmbeddingFile>(
+      `points/${of}/${layer}.json`,
+      all(bundleVersion, columns('id', 'x', 'y')),
+    );
   channels = (layer: number) =>
     this.#json<ChannelFile>(
       `channels/${layer}.json`,
       all(bundleVersion, columns('images', 'classes', 'examples')),
     );
-  graph = (classId: number) =>
+  graph = (classId: number, part: Part = 'all') =>
     this.#json<AttributionGraph>(
-      `graphs/${classId}.json`,
+      `graphs/${graphName(classId, part)}.json`,
       all(version(GRAPH_SCHEMA_VERSION), graphProblem),
+    );
+  inputs = (classId: number) =>
+    this.#json<InputFile>(
+      `inputs/${classId}.json`,
+      all(bundleVersion, columns('layer', 'channel', 'inputs')),
+    );
+  carriers = (classId: number) =>
+    this.#json<CarrierFile>(
+      `carriers/${classId}.json`,
+      all(bundleVersion, columns('layer', 'channel', 'images')),
     );
   similarity = (classId: number) =>
     this.#json<SimilarityFile>(

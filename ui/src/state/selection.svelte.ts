@@ -1,11 +1,23 @@
 // The one selection that drives all views. A view never reaches into another.
 import type { Section } from '../components/guide';
 import type { Dataset } from '../data/dataset';
-import { type ChannelKey, type LinkState, type View, format, parse, startLayer } from './url';
+import {
+  type ChannelKey,
+  type LinkState,
+  type Part,
+  type PointKind,
+  type View,
+  format,
+  parse,
+  startLayer,
+} from './url';
 
 export class Selection {
   class = $state<number | null>(null);
+  /** Which of the class's images. */
+  part = $state.raw<Part>('all');
   compare = $state<number | null>(null);
+  comparePart = $state.raw<Part>('all');
   layer = $state(0);
   /** The pinned channel. */
   node = $state.raw<ChannelKey | null>(null);
@@ -13,10 +25,13 @@ export class Selection {
   cell = $state.raw<[number, number] | null>(null);
   /** Classes chosen by an outline; empty: all. */
   group = $state.raw<readonly number[]>([]);
+  points = $state<PointKind>('classes');
   /** The class under the pointer, in any view. */
   hovered = $state<number | null>(null);
   /** The view about which an explanation is wanted. */
   explained = $state<Section['id'] | null>(null);
+  /** Share of all channels that the graph shows. */
+  shown = $state<number | null>(null);
   /** Said to screen readers. */
   said = $state('');
   /** Shown once, for example about a link that was not understood. */
@@ -30,8 +45,8 @@ export class Selection {
   }
 
   get link(): LinkState {
-    const { class: id, compare, layer, node, view, cell, group } = this;
-    return { class: id, compare, layer, node, view, cell, group };
+    const { class: id, part, compare, comparePart, layer, node, view, cell, group, points } = this;
+    return { class: id, part, compare, comparePart, layer, node, view, cell, group, points };
   }
 
   /** The whole address, for the clipboard. */
@@ -41,34 +56,44 @@ export class Selection {
     return address.href;
   }
 
-  selectClass(id: number | null) {
-    if (id === this.class && this.view === 'graph') return;
+  selectClass(id: number | null, part: Part = 'all') {
+    if (id === this.class && part === this.part && this.view === 'graph') return;
     this.class = id;
+    this.part = part;
     this.view = 'graph';
     this.node = null;
-    if (this.compare === id) this.compare = null;
+    if (this.compare === id && this.comparePart === part) this.compare = null;
     this.#say(id === null ? 'No class selected' : this.#dataset.nameOf(id));
     this.#record();
   }
 
-  compareWith(id: number | null) {
-    if (id !== null && id === this.class) return;
+  compareWith(id: number | null, part: Part = 'all') {
+    if (id !== null && id === this.class && part === this.part) return;
     this.compare = id;
+    this.comparePart = part;
     this.view = 'graph';
     this.node = null;
     this.#say(id === null ? 'Comparison ended' : `Compared with ${this.#dataset.nameOf(id)}`);
     this.#record();
   }
 
+  /** Compares images of a class predicted right with others of them. */
+  compareParts(id: number, part: Part) {
+    this.class = id;
+    this.part = 'right';
+    this.compareWith(id, part);
+  }
+
   /** Swaps the compared classes. */
   swap() {
     [this.class, this.compare] = [this.compare, this.class];
+    [this.part, this.comparePart] = [this.comparePart, this.part];
     this.#record();
   }
 
   /** Pins a channel, or with `to` its edge to a channel of the layer above or to a class. */
-  pin(node: ChannelKey | null, to?: number) {
-    this.node = node && { ...node, to };
+  pin(node: ChannelKey | null) {
+    this.node = node;
     this.#record();
   }
 
@@ -87,6 +112,11 @@ export class Selection {
 
   show(view: View) {
     this.view = view;
+    this.#record();
+  }
+
+  mapOf(points: PointKind) {
+    this.points = points;
     this.#record();
   }
 

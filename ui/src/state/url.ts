@@ -3,6 +3,9 @@ import type { Dataset } from '../data/dataset';
 
 export type View = 'graph' | 'errors';
 
+/** What the points of the map are. */
+export type PointKind = 'classes' | 'channels' | 'images';
+
 export interface ChannelKey {
   layer: number;
   channel: number;
@@ -10,17 +13,23 @@ export interface ChannelKey {
   to?: number | undefined;
 }
 
+/** Which images of a class: all, those predicted right or wrong, those taken for another class. */
+export type Part = 'all' | 'right' | 'wrong' | number;
+
 /** All that a link restores. */
 export interface LinkState {
   class: number | null;
+  part: Part;
   layer: number;
   node: ChannelKey | null;
   compare: number | null;
+  comparePart: Part;
   view: View;
   /** Cell of the confusion matrix: label, prediction. */
   cell: [number, number] | null;
   /** Classes listed; empty: all. */
   group: readonly number[];
+  points: PointKind;
 }
 
 export interface Parsed {
@@ -34,8 +43,15 @@ export const startLayer = (dataset: Dataset) => Math.max(0, dataset.manifest.lay
 
 export function format(state: LinkState, dataset: Dataset, withBundle = false): string {
   const fields: [string, string][] = [];
+  const part = (name: string, of: Part) => {
+    if (of !== 'all') fields.push([name, typeof of === 'number' ? dataset.keyOf(of) : of]);
+  };
   if (state.class !== null) fields.push(['class', dataset.keyOf(state.class)]);
-  if (state.compare !== null) fields.push(['compare', dataset.keyOf(state.compare)]);
+  part('part', state.part);
+  if (state.compare !== null) {
+    fields.push(['compare', dataset.keyOf(state.compare)]);
+    part('comparepart', state.comparePart);
+  }
   const layer = dataset.layer(state.layer);
   if (layer && state.layer !== startLayer(dataset)) fields.push(['layer', layer.name]);
   const nodeLayer = state.node && dataset.layer(state.node.layer);
@@ -47,6 +63,7 @@ export function format(state: LinkState, dataset: Dataset, withBundle = false): 
   if (state.cell) fields.push(['cell', state.cell.map((id) => dataset.keyOf(id)).join(',')]);
   if (state.group.length > 0)
     fields.push(['group', state.group.map((id) => dataset.keyOf(id)).join(',')]);
+  if (state.points !== 'classes') fields.push(['points', state.points]);
   if (withBundle) fields.push(['bundle', dataset.manifest.bundle_id]);
   return fields
     .map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll('%3A', ':')}`)
@@ -58,19 +75,29 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
   const ignored: string[] = [];
   const state: LinkState = {
     class: null,
+    part: 'all',
     layer: startLayer(dataset),
     node: null,
     compare: null,
+    comparePart: 'all',
     view: 'graph',
     cell: null,
     group: [],
+    points: 'classes',
   };
   const withImages = (key: string) => {
     const id = dataset.classOfKey(key);
     return id !== null && dataset.byId.has(id) ? id : null;
   };
+  const part = (value: string, take: (part: Part) => void) => {
+    const known = value === 'right' || value === 'wrong' ? value : dataset.classOfKey(value);
+    if (known !== null) take(known);
+    return known !== null;
+  };
   const readers: Record<string, (value: string) => boolean> = {
     class: (value) => (state.class = withImages(value)) !== null,
+    part: (value) => part(value, (part) => (state.part = part)),
+    comparepart: (value) => part(value, (part) => (state.comparePart = part)),
     compare: (value) => (state.compare = withImages(value)) !== null,
     layer: (value) => {
       const layer = dataset.layerOfKey(value);
@@ -102,6 +129,10 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
       state.group = known;
       return known.length === ids.length;
     },
+    points: (value) => {
+      if (value === 'channels' || value === 'images') state.points = value;
+      return value === state.points;
+    },
     bundle: (value) => value === dataset.manifest.bundle_id,
   };
   for (const [name, value] of fields) {
@@ -112,6 +143,7 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
   }
   // There is always something to look at.
   state.class ??= dataset.classes[0]?.id ?? null;
-  if (state.compare === state.class) state.compare = null;
+  if (state.compare === state.class && state.comparePart === state.part) state.compare = null;
+  if (state.compare === null) state.comparePart = 'all';
   return { state, ignored };
 }

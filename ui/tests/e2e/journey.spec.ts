@@ -54,7 +54,10 @@ test('search, select, hover, pin, filter, compare', async ({ site, page }) => {
   ).toBeVisible();
 });
 
-test('an edge shows both its ends, a channel can be moved', async ({ site, page }) => {
+test('an edge shows both its ends and its images, a channel can be moved', async ({
+  site,
+  page,
+}) => {
   await site.open('class=s01');
   const place = async (pattern: RegExp) => {
     const box = await site.node(pattern).locator('.back, .name').boundingBox();
@@ -84,6 +87,7 @@ test('an edge shows both its ends, a channel can be moved', async ({ site, page 
   }
   await expect(panel.getByRole('heading', { name: /^To disc/ })).toBeVisible();
   await expect(panel.getByRole('heading', { name: /^From block3, channel/ })).toBeVisible();
+  await expect(panel.getByRole('img', { name: /s01\// }).first()).toBeVisible();
   expect(await site.hash()).toMatch(/^#class=s01&node=block3%2Frelu:\d+:to:0$/);
   await page.reload();
   await expect(panel.getByRole('heading', { name: /^To disc/ })).toBeVisible();
@@ -178,6 +182,72 @@ test('errors lead to their graphs', async ({ site, page }) => {
       .getByText(/^only /)
       .first(),
   ).toBeVisible();
+});
+
+test('images predicted right and wrong are compared, and a cell with the right ones', async ({
+  site,
+  page,
+}) => {
+  await site.open('view=errors');
+  const errors = page.getByRole('region', { name: 'Errors' });
+  await errors.getByRole('table').getByRole('button').first().click();
+  const label = await errors.getByRole('table').getByRole('button').first().textContent();
+  await errors.getByRole('button', { name: 'With right' }).click();
+  await site.ready();
+  await expect(site.title).toHaveText(label?.trim() ?? '');
+  expect(await site.hash()).toMatch(/part=right&compare=s0\d&comparepart=s0\d/);
+  const legend = page.getByRole('list', { name: 'Legend' });
+  await expect(legend.getByText(/^only .*, right$/)).toBeVisible();
+  await expect(legend.getByText(/^only .* taken for /)).toBeVisible();
+  await page.getByRole('button', { name: 'End the comparison' }).click();
+  await page.getByRole('button', { name: 'Which images' }).click();
+  await page.getByRole('radio', { name: /Predicted wrong/ }).check();
+  await expect(site.graph.getByText('predicted wrong', { exact: true })).toBeVisible();
+  await page.getByRole('button', { name: 'Compare right and wrong' }).click();
+  await expect(legend.getByText(/^only .*, wrong$/)).toBeVisible();
+});
+
+test('a channel shows its next inputs, and the images behind it', async ({ site, page }) => {
+  await site.open('class=s01');
+  const nodes = site.graph.locator('[data-node]');
+  const before = await nodes.count();
+  await site.node(/^block3, channel/).focus();
+  await page.keyboard.press('Enter');
+  const panel = page.getByRole('complementary');
+  await expect(
+    panel.getByRole('heading', { name: 'Images of disc where it is a top channel' }),
+  ).toBeVisible();
+  await expect(panel.getByRole('img', { name: /s01\// }).first()).toBeVisible();
+  await panel.getByRole('button', { name: 'Show the next inputs' }).click();
+  await expect.poll(() => nodes.count()).toBeGreaterThan(before);
+  // Every node has its own place.
+  const places = await nodes.evaluateAll((all) =>
+    all.map((element) => element.getAttribute('transform')),
+  );
+  expect(new Set(places).size).toBe(places.length);
+});
+
+test('channels and images are points too', async ({ site, page }) => {
+  await site.open('class=s01');
+  const map = site.map.getByRole('application');
+  await site.map.getByRole('button', { name: /Points: kind/ }).click();
+  await site.map.getByRole('radio', { name: 'Images', exact: true }).check();
+  await expect(map).toHaveAccessibleName(/^96 images as points/);
+  expect(await site.hash()).toBe('#class=s01&points=images');
+  await site.map.getByRole('radio', { name: 'Channels of the layer' }).check();
+  await expect(map).toHaveAccessibleName(/channels as points/);
+  await site.map.getByRole('radio', { name: 'Use by the selected class' }).check();
+  await page.keyboard.press('Escape');
+  await map.focus();
+  for (const key of ['ArrowLeft', 'ArrowUp', 'ArrowRight', 'ArrowDown'])
+    await page.keyboard.press(key);
+  await page.keyboard.press('Enter');
+  await expect(
+    page.getByRole('complementary').getByRole('heading', { name: /^Channel / }),
+  ).toBeVisible();
+  await page.goBack();
+  await page.goBack();
+  await expect(map).toHaveAccessibleName(/^96 images as points/);
 });
 
 test('saves what is shown', async ({ site, page }) => {

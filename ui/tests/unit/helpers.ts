@@ -12,6 +12,7 @@ export const manifest: SiteManifest = {
   groups: 4,
   measure: 'conv-max',
   top_rule: { mass: 0.03 },
+  faithfulness: [],
   layers: [
     {
       name: 'a/relu',

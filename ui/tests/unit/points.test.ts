@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import {
   type Point,
   between,
-  drawPoints,
+  arraysOf,
+  drawPixels,
   enclosed,
   picker,
   place,
@@ -88,17 +89,27 @@ describe('points', () => {
       putImageData: (image: { data: Uint8ClampedArray }) =>
         (written = new Uint32Array(image.data.buffer)),
     };
-    drawPoints(
+    drawPixels(
       context as unknown as CanvasRenderingContext2D,
       many,
       { width: 400, height: 300, transform: { x: 0, y: 0, k: 1 } },
       () => ({ colour: '#ff0000', radius: 2 }),
-      new Set(),
     );
     const inked = [...(written ?? [])].flatMap((value, index) => (value === 0 ? [] : [index]));
     const rows = new Set(inked.map((index) => Math.floor(index / 400)));
     expect([...rows]).toEqual([148, 149, 150, 151]);
     expect(written?.[150 * 400 + 200]).toBe(0xff0000ff);
+  });
+
+  it('are handed to the graphics card as they look', () => {
+    const two = [point(0, 0.25, 0.5), point(1, 1, 0)];
+    const { places, colours, radii } = arraysOf(two, ({ id }) => ({
+      colour: id === 0 ? '#0072b2' : 'not a colour',
+      radius: 1 + id,
+    }));
+    expect([...places]).toEqual([0.25, 0.5, 1, 0]);
+    expect([...colours]).toEqual([0, 0x72, 0xb2, 255, 128, 128, 128, 255]);
+    expect([...radii]).toEqual([1, 2]);
   });
 
   it('move from layer to layer', () => {

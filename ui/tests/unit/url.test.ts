@@ -5,12 +5,15 @@ import { dataset } from './helpers';
 const data = dataset();
 const start: LinkState = {
   class: 0,
+  part: 'all',
   layer: 1,
   node: null,
   compare: null,
+  comparePart: 'all',
   view: 'graph',
   cell: null,
   group: [],
+  points: 'classes',
 };
 
 describe('links', () => {
@@ -22,6 +25,9 @@ describe('links', () => {
       { ...start, node: { layer: 1, channel: 3, to: 2 } },
       { ...start, class: 1, compare: 3, node: { layer: 1, channel: 15 } },
       { ...start, view: 'errors', cell: [1, 4] },
+      { ...start, points: 'images' },
+      { ...start, part: 4 },
+      { ...start, compare: 0, part: 'right', comparePart: 'wrong' },
     ];
     for (const state of states) {
       for (const withBundle of [false, true]) {

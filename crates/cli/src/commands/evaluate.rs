@@ -6,7 +6,6 @@ use crate::network::{RunNetwork, member};
 use crate::recount::NetworkRecount;
 use crate::signed_args::EvaluateArgs;
 use anyhow::{Context, Result, bail};
-use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 use summit_explain::graph::FaithfulnessHeader;
@@ -17,12 +16,8 @@ use summit_influence::evaluate::{
 use summit_influence::{Half, Member, half_of, report_html, sample};
 use summit_query::{GraphChoices, Questions};
 
-/// Names in the run folder.
-const JSON: &str = "evaluation.json";
+/// Name in the run folder.
 const PAGE: &str = "evaluation.html";
-
-/// Longest report read, bytes.
-const LONGEST_BYTES: u64 = 16 << 20;
 
 pub fn run(args: &EvaluateArgs) -> Result<ExitCode> {
     let questions = Questions::open(&args.run)?;
@@ -72,7 +67,7 @@ pub fn run(args: &EvaluateArgs) -> Result<ExitCode> {
     })?;
     let model = &questions.run().manifest().spec.model.name;
     write(
-        &args.run.join(JSON),
+        &args.run.join(Report::FILE),
         &(serde_json::to_string_pretty(&report)? + "\n"),
     )?;
     write(&args.run.join(PAGE), &report_html(&report, model))?;
@@ -144,14 +139,6 @@ fn table(report: &Report) -> String {
         text += &format!("\nSpearman of flow with shuffled weights: {shuffled:.2}\n");
     }
     text
-}
-
-/// The evaluation of a run, if there is one that can be read.
-pub fn read(run: &Path) -> Option<Report> {
-    let mut text = String::new();
-    let file = std::fs::File::open(run.join(JSON)).ok()?;
-    file.take(LONGEST_BYTES).read_to_string(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
 }
 
 /// The figures of a measure under mean ablation for a graph that shows a share of the channels.

@@ -8,6 +8,7 @@ use crate::query_args::GraphChoiceArgs;
 use crate::recount::NetworkRecount;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 use summit_explain::graph::GraphNode;
@@ -17,6 +18,7 @@ use summit_explain::render::{
 use summit_explain::{
     AttributionGraph, GraphParameters, Group, GroupSpec, SelectionParameters, class_key,
 };
+use summit_influence::evaluate::Report;
 use summit_query::{GraphChoices, Questions, in_parallel};
 use summit_site::Crops;
 use summit_site::pictures::encode;
@@ -47,7 +49,9 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
     let mut choices = graph_choices(&args.choices);
     choices.parameters.negative_edges = args.negative;
     let recount = NetworkRecount::new(&questions, &args.recount);
-    let evaluation = evaluate::read(questions.run().path());
+    let evaluation = File::open(questions.run().path().join(Report::FILE))
+        .ok()
+        .and_then(Report::read);
     let text_of = |group: &Group| -> Result<String> {
         let graph = match args.measure.signed() {
             None => questions.graph(group, &choices, &recount)?.graph,

@@ -20,6 +20,10 @@ use crate::{Ablation, InfluenceError, Maps, Member, Subject};
 use curves::Cuts;
 use fit::Fitted;
 use serde::{Deserialize, Serialize};
+use std::io::Read;
+
+/// Longest report read, bytes.
+const LONGEST_BYTES: u64 = 16 << 20;
 
 /// Images of one group.
 #[derive(Clone, Debug)]
@@ -91,6 +95,19 @@ pub struct Report {
     /// Mean Spearman correlation, over layers, of flow's scores with those of the same network with
     /// every kernel's weights shuffled; near 0 if the scores depend on what was learned.
     pub shuffled_weights: Option<f64>,
+}
+
+impl Report {
+    /// Its name in the run folder.
+    pub const FILE: &str = "evaluation.json";
+
+    /// An evaluation as it was written; `None` for anything else.
+    #[must_use]
+    pub fn read(source: impl Read) -> Option<Self> {
+        let mut text = String::new();
+        source.take(LONGEST_BYTES).read_to_string(&mut text).ok()?;
+        serde_json::from_str(&text).ok()
+    }
 }
 
 /// Evaluates. `progress` is told what begins.

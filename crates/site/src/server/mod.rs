@@ -254,16 +254,20 @@ fn hand_out(entry: &Entry, request: &HeaderMap) -> Response {
     let mut response = if accepts(header::IF_NONE_MATCH, &entry.etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        match &entry.gzip {
-            Some(gzip) if accepts(header::ACCEPT_ENCODING, "gzip") => {
-                let mut response = Body::from(gzip.clone()).into_response();
-                response
-                    .headers_mut()
-                    .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-                response
-            }
-            _ => Body::from(entry.bytes.clone()).into_response(),
+        let coding = entry
+            .compressed
+            .iter()
+            .find(|(coding, _)| accepts(header::ACCEPT_ENCODING, coding));
+        let (coding, bytes) = coding.map_or((None, &entry.bytes), |(coding, bytes)| {
+            (Some(HeaderValue::from_static(coding)), bytes)
+        });
+        let mut response = Body::from(bytes.clone()).into_response();
+        if let Some(coding) = coding {
+            response
+                .headers_mut()
+                .insert(header::CONTENT_ENCODING, coding);
         }
+        response
     };
     let headers = response.headers_mut();
     headers.insert(

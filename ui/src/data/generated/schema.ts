@@ -37,6 +37,10 @@ measure?: Measure,
  */
 top_rule: { mass: number } | { "top-k": number }, 
 /**
+ * How far influences can be trusted, per ranking of channels; empty where it was not evaluated.
+ */
+faithfulness: Array<FaithfulnessFacts>, 
+/**
  * Layers, input side first.
  */
 layers: Array<LayerFacts>, 
@@ -48,6 +52,28 @@ pictures?: PictureFacts,
  * Images that could not be used, at most 100.
  */
 skipped: Array<SkippedFacts>, };
+
+export type FaithfulnessFacts = { 
+/**
+ * What ranks the channels.
+ */
+measure: string, 
+/**
+ * Shares of each layer's channels, ascending, the last 1.
+ */
+sizes: Array<number>, 
+/**
+ * F at these sizes: the share of the margin left when only the first channels are kept.
+ */
+kept: Array<number>, 
+/**
+ * Area between keeping and taking away the first channels.
+ */
+srg: number, 
+/**
+ * Mean Jaccard index of the first 5 % of channels from two halves of the images.
+ */
+stability?: number, };
 
 export type ModelFacts = { 
 /**
@@ -312,6 +338,44 @@ probability: Array<number>,
  * Logit of the label (of the prediction without one) minus the largest other.
  */
 margin: Array<number>, };
+
+export type CarrierFile = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * Layer of the channel.
+ */
+layer: Array<number>, 
+/**
+ * The channel.
+ */
+channel: Array<number>, 
+/**
+ * Places in [`ImageFile`], ascending, of the first [`PictureFacts::sheet_images`] images in
+ * which it is a top channel.
+ */
+images: Array<Array<number>>, };
+
+export type InputFile = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * Layer of the channel.
+ */
+layer: Array<number>, 
+/**
+ * The channel.
+ */
+channel: Array<number>, 
+/**
+ * Channels of the layer below by influence, largest first: `[channel, influence, count]`, both
+ * in images of the class.
+ */
+inputs: Array<Array<[number, number, number]>>, };
 
 export type ChannelFile = { 
 /**

@@ -1,6 +1,7 @@
 // What colour and size of a point tell.
 import type { Dataset } from '../../data/dataset';
 import { CATEGORIES, cividis } from '../../theme/palette';
+import type { PointKind } from '../../state/url';
 import type { Point } from './points';
 
 export const COLOURS = {
@@ -9,18 +10,27 @@ export const COLOURS = {
   cluster: 'Cluster',
   accuracy: 'Accuracy',
   images: 'Number of images',
+  use: 'Use by the selected class',
 } as const;
 export type Colour = keyof typeof COLOURS;
+
+/** The colours that tell something of such points. */
+export function coloursOf(kind: PointKind): Colour[] {
+  if (kind === 'classes') return ['plain', 'cluster', 'accuracy', 'images'];
+  if (kind === 'images') return ['plain', 'class', 'cluster', 'accuracy'];
+  return ['plain', 'use', 'cluster'];
+}
 
 /** Clusters told apart; more colours could not be. */
 export const CLUSTERS = 7;
 const ROUNDS = 12;
 
-/** The colour of each point; null leaves it plain. */
+/** The colour of each point; null leaves it plain. `use`: of channels, the share of the class's images. */
 export function colouring(
   dataset: Dataset,
   points: Point[],
   colour: Colour,
+  use: ReadonlyMap<number, number> = new Map(),
 ): (point: Point) => string | null {
   const most = dataset.classes.reduce((most, info) => Math.max(most, info.images), 1);
   const info = (point: Point) => dataset.byId.get(point.group);
@@ -35,6 +45,7 @@ export function colouring(
   }
   if (colour === 'accuracy') return (point) => cividis(info(point)?.accuracy ?? 0);
   if (colour === 'images') return (point) => cividis((info(point)?.images ?? 0) / most);
+  if (colour === 'use') return (point) => cividis(use.get(point.id) ?? 0);
   return () => null;
 }
 

@@ -56,7 +56,7 @@ export interface Frame {
 const MARGIN = 26;
 
 /** The unit square on screen: `[scale, left, top]`. */
-function affine({ width, height, transform: { x, y, k } }: Frame): [number, number, number] {
+export function affine({ width, height, transform: { x, y, k } }: Frame): [number, number, number] {
   const extent = Math.max(20, Math.min(width, height) - 2 * MARGIN);
   return [k * extent, x + (k * (width - extent)) / 2, y + (k * (height - extent)) / 2];
 }
@@ -126,39 +126,33 @@ export interface PointStyle {
   radius: number;
 }
 
-/** Beyond this many, points are written as pixels: many times faster than shapes, and alike. */
-const MOST_SHAPES = 4000;
+/** Beyond this many, discs would take too long: the graphics card draws, or pixels are written. */
+export const MOST_SHAPES = 4000;
 
-/** Draws all points; those in `front` last, on top. */
-export function drawPoints(
+/** Draws points as discs, in their order. */
+export function drawShapes(
   context: CanvasRenderingContext2D,
-  points: Point[],
+  points: readonly Point[],
   frame: Frame,
   styleOf: (point: Point) => PointStyle,
-  front: ReadonlySet<number>,
+  alpha: number,
 ) {
   const [scale, left, top] = affine(frame);
-  const draw = (point: Point) => {
+  context.globalAlpha = alpha;
+  for (const point of points) {
     const [x, y] = [left + scale * point.x, top + scale * point.y];
-    if (x < -20 || y < -20 || x > frame.width + 20 || y > frame.height + 20) return;
+    if (x < -20 || y < -20 || x > frame.width + 20 || y > frame.height + 20) continue;
     const { colour, radius } = styleOf(point);
     context.fillStyle = colour;
     context.beginPath();
     context.arc(x, y, radius, 0, 2 * Math.PI);
     context.fill();
-  };
-  if (points.length > MOST_SHAPES) {
-    drawPixels(context, points, frame, styleOf);
-  } else {
-    context.globalAlpha = points.length > 200 ? 0.65 : 0.9;
-    for (const point of points) if (!front.has(point.id)) draw(point);
-    context.globalAlpha = 1;
   }
-  if (front.size > 0) for (const point of points) if (front.has(point.id)) draw(point);
+  context.globalAlpha = 1;
 }
 
-/** Squares of pixels, written directly. */
-function drawPixels(
+/** Draws points as squares of pixels, written directly: many times faster than discs. */
+export function drawPixels(
   context: CanvasRenderingContext2D,
   points: Point[],
   frame: Frame,
@@ -180,7 +174,7 @@ function drawPixels(
     const [x, y] = [Math.round(left + scale * point.x), Math.round(top + scale * point.y)];
     if (x < -reach || y < -reach || x >= width + reach || y >= height + reach) continue;
     let value = colours.get(colour);
-    if (value === undefined) colours.set(colour, (value = pixelOf(context, colour)));
+    if (value === undefined) colours.set(colour, (value = pixelOf(colour)));
     const [x0, x1] = [Math.max(0, x - reach), Math.min(width, x + reach)];
     const y1 = Math.min(height, y + reach);
     for (let row = Math.max(0, y - reach); row < y1; row++)
@@ -189,11 +183,42 @@ function drawPixels(
   context.putImageData(image, 0, 0);
 }
 
-/** A colour of the theme as the bytes of a pixel. */
-function pixelOf(context: CanvasRenderingContext2D, colour: string): number {
-  context.fillStyle = colour;
-  // The context writes every colour as `#rrggbb` or `rgba(…)`.
-  const digits = /^#([0-9a-f]{6})$/.exec(String(context.fillStyle))?.[1] ?? '808080';
-  const [red, green, blue] = [0, 2, 4].map((at) => parseInt(digits.slice(at, at + 2), 16));
-  return new Uint32Array(new Uint8Array([red ?? 0, green ?? 0, blue ?? 0, 255]).buffer)[0] ?? 0;
+/** A colour `#rrggbb` as bytes: red, green, blue, opaque. Others come out grey. */
+export function bytesOf(colour: string): [number, number, number, number] {
+  const digits = /^#([0-9a-f]{6})$/i.exec(colour)?.[1] ?? '808080';
+  const [red = 0, green = 0, blue = 0] = [0, 2, 4].map((at) =>
+    parseInt(digits.slice(at, at + 2), 16),
+  );
+  return [red, green, blue, 255];
+}
+
+const pixelOf = (colour: string): number =>
+  new Uint32Array(new Uint8Array(bytesOf(colour)).buffer)[0] ?? 0;
+
+/** What the graphics card is given of each point: place in the unit square, colour, radius. */
+export interface PointArrays {
+  places: Float32Array;
+  /** Red, green, blue, alpha, 0 to 255. */
+  colours: Uint8Array;
+  /** CSS pixels. */
+  radii: Float32Array;
+}
+
+export function arraysOf(
+  points: readonly Point[],
+  styleOf: (point: Point) => PointStyle,
+): PointArrays {
+  const places = new Float32Array(2 * points.length);
+  const colours = new Uint8Array(4 * points.length);
+  const radii = new Float32Array(points.length);
+  const known = new Map<string, number[]>();
+  points.forEach((point, index) => {
+    const { colour, radius } = styleOf(point);
+    let bytes = known.get(colour);
+    if (!bytes) known.set(colour, (bytes = bytesOf(colour)));
+    places.set([point.x, point.y], 2 * index);
+    colours.set(bytes, 4 * index);
+    radii[index] = radius;
+  });
+  return { places, colours, radii };
 }

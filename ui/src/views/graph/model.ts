@@ -57,6 +57,8 @@ export interface ViewGraph {
   measure: AttributionGraph['measure'];
   /** The span of x. */
   width: number;
+  /** What a weight of 1 stands for: share of the images, or size of the effect. */
+  heaviest: number;
   /** Edges, heaviest first. */
   byWeight: ViewEdge[];
 }
@@ -77,6 +79,7 @@ interface Draft {
 class Builder {
   readonly drafts = new Map<string, Draft>();
   readonly edges = new Map<string, ViewEdge & { ends: [string, string] }>();
+  heaviest = 0;
 
   add(graph: AttributionGraph, side: 'a' | 'b') {
     const slot = side === 'a' ? 0 : 1;
@@ -114,6 +117,7 @@ class Builder {
       ...graph.edges.map((edge) => rawWeight(graph, edge)),
       ...graph.logit_edges.map((edge) => rawWeight(graph, edge)),
     );
+    this.heaviest = Math.max(this.heaviest, heaviest);
     const connect = (edge: GraphEdge, from: string, to: string) => {
       const key = `${from}>${to}`;
       const known = this.edges.get(key);
@@ -208,6 +212,7 @@ export function viewGraph(a: AttributionGraph, b?: AttributionGraph): ViewGraph 
     groups: [a.group, ...(b ? [b.group] : [])].map(({ name, images }) => ({ name, images })),
     measure: a.measure,
     width: Math.max(0, ...all) - left,
+    heaviest: builder.heaviest,
     byWeight: [...edges].sort((l, r) => r.weight - l.weight || l.index - r.index),
   };
 }
@@ -247,9 +252,12 @@ function spread(row: ViewNode[]) {
 /** The classes stand over their own sides, far enough apart for their names. */
 function setApart(rows: ViewNode[][]) {
   const last = rows.at(-2) ?? [];
-  for (const node of rows.at(-1) ?? []) {
-    const own = last.filter((other) => other.side === node.side).length;
-    node.x = (node.side === 'b' ? 1 : -1) * Math.max(2, own / 2 + 0.5);
+  const classes = rows.at(-1) ?? [];
+  for (const side of ['a', 'both', 'b'] as const) {
+    const own = last.filter((other) => other.side === side).length;
+    const away = { a: -1, both: 0, b: 1 }[side] * Math.max(2, own / 2 + 0.5);
+    const members = classes.filter((node) => node.side === side);
+    members.forEach((node, place) => (node.x = away + 2 * (place - (members.length - 1) / 2)));
   }
 }
 

@@ -30,6 +30,11 @@ for (const [what, fragment, selector] of [
     '[aria-label="Attribution graph"] .stage',
   ],
   ['a map of 1,000 classes', 'class=n00000007', '[aria-label="Map of classes"] .stage'],
+  [
+    'a map of 50,000 images',
+    'class=n00000007&points=images',
+    '[aria-label="Map of classes"] .stage',
+  ],
   ['a confusion matrix of 1,000 classes', 'view=errors', '[aria-label="Errors"] .stage'],
 ] as const) {
   test(`${what} pans without a task over 200 ms`, async ({ site, page }) => {
