@@ -235,7 +235,7 @@ pub fn find_channel(text: &str, layers: &[LayerInfo]) -> Result<(LayerId, Channe
         .filter(|&channel| channel < channels)
         .with_context(|| {
             let last = channels.saturating_sub(1);
-            format!("\"{text}\": the layer's channels are 0 to {last}")
+            format!("\"{text}\": the layer has channels 0 to {last}")
         })?;
     Ok((LayerId::from_index(index), ChannelId(channel)))
 }

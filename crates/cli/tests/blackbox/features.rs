@@ -115,7 +115,7 @@ fn channels_of_graphs_are_the_default() {
         .fails(&["nowhere"]);
     featvis(&run)
         .args(&["--channel", "layer1:6"])
-        .fails(&["--channel layer1:6", "0 to 5"]);
+        .fails(&["--channel", "layer1:6", "0 to 5"]);
 
     let uninfluenced = case.path("uninfluenced");
     case.run(&uninfluenced).arg("--no-influence").expect(0, &[]);
@@ -172,12 +172,12 @@ fn what_does_not_belong_together_is_not_mixed() {
     // Another model under the same name, none at all, and the right one elsewhere.
     let elsewhere = case.path("elsewhere.onnx");
     fs::rename(&case.model, &elsewhere).unwrap();
-    one("5").fails(&["model is gone", "--model"]);
+    one("5").fails(&["network is gone", "--model"]);
     one("5").arg("--model").arg(&elsewhere).expect(0, &[]);
     let mut changed = crate::case::small_network();
     changed.initializers.swap(0, 1);
     fs::write(&case.model, changed.bytes()).unwrap();
-    one("5").fails(&["not the model of the run"]);
+    one("5").fails(&["not the network of this run"]);
 
     // Without images there is nothing to compare with, and still a picture.
     fs::rename(&case.images, case.path("moved")).unwrap();
