@@ -22,8 +22,7 @@ pub fn run(args: &WhatifArgs) -> Result<ExitCode> {
     let group = questions.group(&args.group)?;
     let network = RunNetwork::open(&questions, &args.recount)?;
     if let Some(path) = &args.save {
-        let bytes = std::fs::read(&network.path)
-            .with_context(|| format!("cannot read {}", network.path.display()))?;
+        let bytes = model::bytes(&network.path)?;
         let edited = scale_channels(&bytes, &factors(&questions, &changes))?;
         std::fs::write(path, edited).with_context(|| format!("cannot write {}", path.display()))?;
     }
