@@ -1,6 +1,7 @@
 //! Arguments as typed. Values that can be judged alone are judged here, so that a wrong one is
 //! refused before anything is read; what they mean is decided by the commands.
 
+use crate::evidence_args::{ExplainImageArgs, FeatvisArgs};
 use crate::query_args::{
     ChannelsArgs, ClassesArgs, CompareArgs, EmbedArgs, GROUP_HELP, GraphChoiceArgs, PathsArgs,
     PredictionsArgs, RecountArgs, SimilarArgs,
@@ -29,6 +30,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Try everything on a small world of drawn images with known facts: make it, summarise it, show it.
+    Demo(DemoArgs),
     /// List a network's input, layers, operators and size.
     Inspect(InspectArgs),
     /// Try the known ways of preprocessing on a sample and say which one fits the network.
@@ -44,6 +47,12 @@ pub enum Command {
     Add(AddArgs),
     /// Print or draw the attribution graph of a class or any group of images, or of all classes.
     Graph(GraphArgs),
+    /// Draw what excites channels: pictures optimised for them, kept in the run folder. The same
+    /// command continues where it was stopped.
+    Featvis(FeatvisArgs),
+    /// Explain one photograph: prediction, its own graph, where its channels are active, and how it
+    /// compares with its class.
+    ExplainImage(ExplainImageArgs),
     /// List the classes of a run with images, accuracy and mean probability.
     Classes(ClassesArgs),
     /// Confused pairs, confusion matrix, probability histograms, calibration, images by margin.
@@ -71,11 +80,37 @@ pub enum Command {
     /// Make the tables of a plan from its shards; or combine runs of different images of the same
     /// network into one.
     Merge(MergeArgs),
+    /// Print a shell's completion script.
+    Completions(CompletionsArgs),
+    /// Print the manual page.
+    #[command(hide = true)]
+    Man,
+    /// Print the licences of the network and the font that are built in.
+    Notices,
+}
+
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Folder for images, network, run and graphs; an earlier demonstration there is continued.
+    #[arg(long, default_value = "summit-demo", value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// Stop before the page is served.
+    #[arg(long)]
+    pub no_serve: bool,
+    /// Port of the page; 0 takes a free one.
+    #[arg(long, default_value_t = 8642, value_name = "PORT")]
+    pub port: u16,
+}
+
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// bash, elvish, fish, powershell or zsh.
+    pub shell: clap_complete::Shell,
 }
 
 #[derive(Args, Debug)]
 pub struct ModelArgs {
-    /// The network, an ONNX file.
+    /// The network: an ONNX file, or `squeezenet`, which is built in (a file of that name comes first).
     #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
     /// Channels, height and width of the input, where the file leaves them open.
@@ -155,7 +190,7 @@ pub enum ResizeArg {
 
 #[derive(Args, Debug)]
 pub struct InspectArgs {
-    /// The network, an ONNX file; with --outliers a run folder.
+    /// The network, an ONNX file or `squeezenet`; with --outliers a run folder.
     pub model: PathBuf,
     /// Instead: channels of a finished run that are on top of most images, to leave out of another.
     #[arg(long)]
@@ -200,7 +235,7 @@ pub struct GraphArgs {
     /// A class stands for the images predicted as it instead of those labelled as it.
     #[arg(long)]
     pub by_prediction: bool,
-    /// What scores and edges are; all but conv-max must have been measured with `summit flow`.
+    /// What scores and edges are; flow, flow-ig and lrp must have been measured with `summit flow`.
     #[arg(long, value_enum, default_value_t = MeasureArg::ConvMax)]
     pub measure: MeasureArg,
     /// Draw edges with a negative effect as well (signed measures).

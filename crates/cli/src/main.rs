@@ -11,6 +11,8 @@ mod args;
 mod begun;
 mod bucket;
 mod commands;
+mod evidence_args;
+mod features;
 mod message;
 mod model;
 mod network;
@@ -30,6 +32,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments = args::Arguments::parse();
     let outcome = match arguments.command {
+        args::Command::Demo(args) => commands::demo::run(&args),
         args::Command::Inspect(args) => commands::inspect::run(&args),
         args::Command::Check(args) => commands::check::run(&args),
         args::Command::Run(args) => commands::run::run(&args),
@@ -37,6 +40,8 @@ fn main() -> ExitCode {
         args::Command::Shard(args) => commands::shard::run(&args),
         args::Command::Add(args) => commands::add::run(&args),
         args::Command::Graph(args) => commands::graph::run(&args),
+        args::Command::Featvis(args) => commands::featvis::run(&args),
+        args::Command::ExplainImage(args) => commands::explain_image::run(&args),
         args::Command::Flow(args) => commands::flow::run(&args),
         args::Command::Evaluate(args) => commands::evaluate::run(&args),
         args::Command::Whatif(args) => commands::whatif::run(&args),
@@ -50,6 +55,9 @@ fn main() -> ExitCode {
         args::Command::Serve(args) => commands::serve::run(&args),
         args::Command::Export(args) => commands::export::run(&args),
         args::Command::Merge(args) => commands::merge::run(&args),
+        args::Command::Completions(args) => commands::about::completions(&args),
+        args::Command::Man => commands::about::man(),
+        args::Command::Notices => commands::about::notices(),
     };
     match outcome {
         Ok(code) => code,

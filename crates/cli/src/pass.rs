@@ -1,5 +1,6 @@
 //! The pass over the images: from arguments, or from what a run says of itself.
 
+use crate::model;
 use crate::run_args::{BackendArg, PassArgs};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
@@ -49,9 +50,14 @@ pub fn from_parameters(parameters: &serde_json::Value, source: Source<'_>) -> Re
     let unknown = "the run's parameters are not understood";
     let part = |name: &str| parameters.get(name).cloned().context(unknown);
     let excluded: Vec<String> = serde_json::from_value(part("excluded")?).context(unknown)?;
+    let infos: Vec<_> = source
+        .layers
+        .iter()
+        .map(|layer| layer.info.clone())
+        .collect();
     let excluded = excluded
         .iter()
-        .map(|text| excluded_channel(text, source.layers))
+        .map(|text| model::find_channel(text, &infos))
         .collect::<Result<_>>()?;
     let options = PassOptions {
         rule: serde_json::from_value(part("top_rule")?).context(unknown)?,
@@ -104,7 +110,7 @@ fn on_backend(options: PassOptions, source: Source<'_>, backend: &str) -> Result
 fn use_ort(pass: &mut Pass, source: Source<'_>, device: &str) -> Result<()> {
     use summit_nn::backend::{OrtBackend, OrtModel};
     let path = source.path;
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = model::bytes(path)?;
     let backend = OrtBackend::new(&OrtModel {
         bytes: &bytes,
         folder: path.parent(),
@@ -124,10 +130,11 @@ fn use_ort(_: &mut Pass, _: Source<'_>, _: &str) -> Result<()> {
 
 fn pass_options(args: &PassArgs, layers: &[LayerValue]) -> Result<PassOptions> {
     let rule = args.top_k.map_or(TopRule::Mass(args.mass), TopRule::TopK);
+    let infos: Vec<_> = layers.iter().map(|layer| layer.info.clone()).collect();
     let mut excluded = args
         .exclude
         .iter()
-        .map(|text| excluded_channel(text, layers).with_context(|| format!("--exclude {text}")))
+        .map(|text| model::find_channel(text, &infos).context("--exclude"))
         .collect::<Result<Vec<_>>>()?;
     excluded.extend(proposed(args, layers)?);
     excluded.sort_unstable();
@@ -161,28 +168,4 @@ fn proposed(args: &PassArgs, layers: &[LayerValue]) -> Result<Vec<(LayerId, Chan
         channels.map(move |outlier| (outliers.layer, outlier.channel))
     });
     Ok(of_layer.collect())
-}
-
-/// From `LAYER:CHANNEL`.
-fn excluded_channel(text: &str, layers: &[LayerValue]) -> Result<(LayerId, ChannelId)> {
-    let (name, channel) = text
-        .rsplit_once(':')
-        .context("LAYER:CHANNEL is needed, for example mixed4a:55")?;
-    let (index, layer) = layers
-        .iter()
-        .enumerate()
-        .find(|(_, layer)| layer.info.name == name)
-        .with_context(|| format!("there is no layer \"{name}\"; `summit inspect` lists them"))?;
-    let channels = layer.info.channels;
-    let channel = channel
-        .parse()
-        .ok()
-        .filter(|&channel| channel < channels)
-        .with_context(|| {
-            format!(
-                "\"{channel}\" is none of the layer's channels 0 to {}",
-                channels - 1
-            )
-        })?;
-    Ok((LayerId::from_index(index), ChannelId(channel)))
 }

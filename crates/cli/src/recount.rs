@@ -36,10 +36,11 @@ impl<'a> NetworkRecount<'a> {
             ..
         } = &network;
         let pass = Pass::new(&model.graph, layers, blocks, PassOptions::default())?;
-        let (items, labels) = self.items(&network.source, images)?;
         let limits = DecodeLimits::default();
+        let source = network.source()?;
+        let (items, labels) = self.items(&source, images)?;
         let inputs = Inputs {
-            source: &network.source,
+            source: &source,
             items: &items,
             labels: &labels,
             preprocessing: &network.preprocessing,

@@ -4,7 +4,7 @@ use crate::SiteError;
 use crate::bundle::{Bundle, PICTURES};
 use crate::schema::{
     BUNDLE_SCHEMA_VERSION, ClassTable, ConfusionTable, FaithfulnessFacts, ImageFacts, LayerFacts,
-    ModelFacts, PROBABILITY_BINS, SiteManifest, SkippedFacts,
+    ModelFacts, PROBABILITY_BINS, PictureFacts, SiteManifest, SkippedFacts,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use std::fs::File;
 use std::path::Path;
 use summit_explain::predictions::{Accuracy, class_predictions, confusion, probability_bin};
 use summit_explain::{Measure, class_name};
-use summit_influence::evaluate::{AblationKind, Report, SIZES};
+use summit_influence::evaluate::{AblationKind, Report, SIZES, Scope};
 use summit_tables::ClassId;
 
 /// Unusable images listed in the manifest.
@@ -66,7 +66,10 @@ pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
         top_rule: questions.top_rule(),
         faithfulness: faithfulness(questions.run().path()),
         layers: layers.collect(),
-        pictures: bundle.crops.is_ok().then_some(PICTURES),
+        pictures: bundle.crops.is_ok().then(|| PictureFacts {
+            features: bundle.has_features(),
+            ..PICTURES
+        }),
         skipped: skipped.collect::<Result<_, _>>()?,
     })
 }
@@ -83,7 +86,7 @@ fn faithfulness(run: &Path) -> Vec<FaithfulnessFacts> {
     };
     let curves = report.curves.iter();
     curves
-        .filter(|curve| curve.ablation == AblationKind::Mean)
+        .filter(|curve| (curve.scope, curve.ablation) == (Scope::Layer, AblationKind::Mean))
         .map(|curve| FaithfulnessFacts {
             measure: curve.measure.clone(),
             sizes: SIZES.into_iter().chain([1.0]).collect(),

@@ -1,13 +1,17 @@
 //! One module per command.
 
+pub mod about;
 pub mod add;
 pub mod channels;
 pub mod check;
 pub mod classes;
 pub mod compare;
+pub mod demo;
 pub mod embed;
 pub mod evaluate;
+pub mod explain_image;
 pub mod export;
+pub mod featvis;
 pub mod flow;
 pub mod graph;
 pub mod inspect;

@@ -3,7 +3,9 @@
 use crate::case::{CLASSES, Case};
 use crate::folders::mix;
 use crate::server::{Bucket, Fault, Rule, serve};
-use arrow::array::{Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow::array::{
+    Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, StructArray,
+};
 use arrow::datatypes::{DataType, Field, Fields, Schema};
 use flate2::Compression;
 use flate2::write::GzEncoder;

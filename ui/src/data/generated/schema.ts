@@ -434,7 +434,7 @@ channel: number,
  */
 text: string, };
 
-export type Measure = "conv-max" | "flow";
+export type Measure = "conv-max" | "flow" | "flow-totals";
 
 export type Estimate = { 
 /**
