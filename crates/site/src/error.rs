@@ -37,6 +37,12 @@ pub enum SiteError {
     /// An exported site is not written to.
     #[error("names can be given while the run itself is served")]
     ReadOnly,
+    /// Feature visualisations are drawn for a run whose network is at hand, by this computer alone.
+    #[error("feature visualisations are not drawn here")]
+    DrawsNothing,
+    /// As many feature visualisations wait to be drawn as may.
+    #[error("too many feature visualisations wait to be drawn; ask again later")]
+    Busy,
     /// The run's tables.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -3,7 +3,7 @@
 use super::{evaluate, grouping};
 use crate::args::{GraphArgs, GraphFormat};
 use crate::message;
-use crate::network::{RunNetwork, flow_key, member};
+use crate::network::{RunNetwork, crops, flow_key, member};
 use crate::query_args::{GraphChoiceArgs, RecountArgs};
 use crate::recount::NetworkRecount;
 use crate::signed_args::MeasureArg;
@@ -23,9 +23,8 @@ use summit_influence::evaluate::Report;
 use summit_influence::totals::{as_weights, group_totals};
 use summit_nn::flow::SignedMeasure;
 use summit_query::{GraphChoices, Questions, in_parallel};
+use summit_site::Crops;
 use summit_site::pictures::encode;
-use summit_site::{Crops, SiteError};
-use summit_store::Source;
 use summit_tables::ClassId;
 
 /// Side of a node's picture, pixels.
@@ -275,23 +274,8 @@ impl<'a> Pictures<'a> {
     ///
     /// * `images`: their folder, if it moved since the run.
     pub fn new(questions: &'a Questions, images: Option<&Path>) -> Result<Option<Self>> {
-        let remembered = || Source::of(questions.run().path()).images;
-        let Some(root) = images.map(Path::to_path_buf).or_else(remembered) else {
-            message::warning(
-                "the run does not say where its images are; drawing without pictures (see --images)",
-            );
-            return Ok(None);
-        };
-        match Crops::open(questions, root) {
-            Ok(crops) => Ok(Some(Self { questions, crops })),
-            Err(problem @ SiteError::Picture { .. }) => {
-                message::warning(&format!(
-                    "{problem}; drawing without pictures (see --images)"
-                ));
-                Ok(None)
-            }
-            Err(problem) => Err(problem.into()),
-        }
+        let crops = crops(questions, images, "drawing without pictures")?;
+        Ok(crops.map(|crops| Self { questions, crops }))
     }
 
     /// One picture per node, `(layer, channel)` to a data address. Missing images leave gaps.

@@ -1,6 +1,7 @@
 //! `summit serve`: a run, or an exported site, in the browser.
 
 use crate::args::ServeArgs;
+use crate::features::QueuePainter;
 use crate::message;
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
@@ -54,5 +55,13 @@ fn open(args: &ServeArgs) -> Result<Arc<dyn BundleSource>> {
             "{problem}; showing the run without pictures (see --images)"
         ));
     }
-    Ok(Arc::new(bundle))
+    // Whoever is elsewhere may look, not have this computer work.
+    Ok(Arc::new(if args.host.is_loopback() {
+        bundle.with_painter(Arc::new(QueuePainter::start(
+            &args.run,
+            args.images.clone(),
+        )))
+    } else {
+        bundle
+    }))
 }
