@@ -299,9 +299,10 @@ pub struct GraphArgs {
     /// A class stands for the images predicted as it instead of those labelled as it.
     #[arg(long)]
     pub by_prediction: bool,
-    /// What scores and edges are; flow, flow-ig and lrp must have been measured with `summit flow`.
-    #[arg(long, value_enum, default_value_t = MeasureArg::ConvMax)]
-    pub measure: MeasureArg,
+    /// What scores and edges are; flow, flow-ig and lrp must have been measured with `summit flow`
+    /// [default: flow where the run holds it, else conv-max].
+    #[arg(long, value_enum)]
+    pub measure: Option<MeasureArg>,
     /// Draw edges with a negative effect as well (signed measures).
     #[arg(long)]
     pub negative: bool,
