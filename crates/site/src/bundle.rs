@@ -314,7 +314,7 @@ impl Bundle {
     }
 
     /// Images of a class, hardest first.
-    pub(crate) fn hardest(&self, class: ClassId) -> Result<Vec<&ImageRecord>, SiteError> {
+    fn hardest(&self, class: ClassId) -> Result<Vec<&ImageRecord>, SiteError> {
         self.size(class)?;
         let of_class = |record: &&ImageRecord| explained_class(record) == Some(class);
         Ok(by_margin(self.questions.records().iter().filter(of_class)))
@@ -428,13 +428,15 @@ impl Bundle {
             .sheet(info, &examples, columns, PICTURES.detail_tile)
     }
 
+    /// Images on a class's sheet, in its order.
+    pub(crate) fn sheet_images(&self, class: ClassId) -> Result<Vec<ImageId>, SiteError> {
+        let hardest = self.hardest(class)?.into_iter();
+        let shown = hardest.take(PICTURES.sheet_images as usize);
+        Ok(shown.map(|record| record.image).collect())
+    }
+
     fn sheet(&self, class: ClassId) -> Result<Vec<u8>, SiteError> {
-        let images: Vec<ImageId> = self
-            .hardest(class)?
-            .iter()
-            .take(PICTURES.sheet_images as usize)
-            .map(|record| record.image)
-            .collect();
+        let images = self.sheet_images(class)?;
         self.crops()?
             .contact_sheet(&images, PICTURES.sheet_columns, PICTURES.sheet_tile)
     }
