@@ -9,6 +9,7 @@
 
 mod args;
 mod commands;
+mod look;
 mod message;
 mod model;
 mod network;

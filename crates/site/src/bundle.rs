@@ -6,16 +6,18 @@
 
 use crate::file::{BundleFile, PointKind};
 use crate::parts::TopsOfLayer;
+use crate::photo::Look;
 use crate::pictures::{Crops, encode};
 use crate::schema::{
     ActivationFile, ActivationRow, Annotation, AnnotationFile, BUNDLE_SCHEMA_VERSION,
-    ChannelExamples, ChannelFile, EmbeddingFile, ImageFile, PictureFacts, SimilarityFile,
+    ChannelExamples, ChannelFile, EmbeddingFile, ImageFile, PhotoFile, PictureFacts,
+    SimilarityFile,
 };
 use crate::{Annotations, SiteError, summary};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use summit_explain::embedding::Umap;
 use summit_explain::predictions::by_margin;
 use summit_explain::slice::Group;
@@ -61,6 +63,15 @@ pub trait BundleSource: Send + Sync {
         let _ = annotation;
         Err(SiteError::ReadOnly)
     }
+
+    /// Runs the network on a photograph, the bytes of a file.
+    ///
+    /// # Errors
+    /// There is no network, or it is no image.
+    fn look(&self, photo: &[u8]) -> Result<PhotoFile, SiteError> {
+        let _ = photo;
+        Err(SiteError::NoNetwork)
+    }
 }
 
 /// A run's bundle, made on demand.
@@ -72,6 +83,7 @@ pub struct Bundle {
     pub(crate) data_set: String,
     pub(crate) crops: Result<Crops, String>,
     annotations: Annotations,
+    pub(crate) look: Option<Arc<dyn Look>>,
     counts: Vec<OnceLock<ActivationCounts>>,
     examples: Vec<OnceLock<Vec<DatasetExample>>>,
     maps: OnceLock<Maps>,
@@ -105,6 +117,7 @@ impl Bundle {
             groups,
             data_set,
             annotations: Annotations::of_run(path),
+            look: None,
             crops,
             counts: (0..layers).map(|_| OnceLock::new()).collect(),
             examples: (0..layers).map(|_| OnceLock::new()).collect(),
@@ -113,6 +126,13 @@ impl Bundle {
             tops: OnceLock::new(),
             questions,
         })
+    }
+
+    /// The same bundle, which has photographs looked at.
+    #[must_use]
+    pub fn with_look(mut self, look: Arc<dyn Look>) -> Self {
+        self.look = Some(look);
+        self
     }
 
     /// Why there are no pictures; `None` where there are.
@@ -472,6 +492,12 @@ impl BundleSource for Bundle {
 
     fn annotate(&self, annotation: Annotation) -> Result<(), SiteError> {
         self.annotations.set(self.questions.layers(), annotation)
+    }
+
+    fn look(&self, photo: &[u8]) -> Result<PhotoFile, SiteError> {
+        let look = self.look.as_ref().ok_or(SiteError::NoNetwork)?;
+        look.look(photo)
+            .map_err(|reason| SiteError::Photo { reason })
     }
 }
 

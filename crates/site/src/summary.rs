@@ -67,6 +67,7 @@ pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
         faithfulness: faithfulness(questions.run().path()),
         layers: layers.collect(),
         pictures: bundle.crops.is_ok().then_some(PICTURES),
+        photos: bundle.look.is_some(),
         skipped: skipped.collect::<Result<_, _>>()?,
     })
 }

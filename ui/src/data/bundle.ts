@@ -13,6 +13,7 @@ import type {
   EmbeddingFile,
   ImageFile,
   InputFile,
+  PhotoFile,
   SimilarityFile,
   SiteManifest,
 } from './generated/schema';
@@ -181,6 +182,17 @@ export class Bundle {
     });
   }
 
+  /** What the network says of a photograph. */
+  async photo(picture: Blob): Promise<PhotoFile> {
+    const response = await this.#answer('photo', { method: 'POST', body: picture });
+    const check = all(
+      bundleVersion,
+      columns('class', 'probability'),
+      columns('layer', 'channel', 'share'),
+    );
+    return (await this.#checked('photo', response, check)) as PhotoFile;
+  }
+
   images = (classId: number) =>
     this.#json<ImageFile>(
       `images/${classId}.json`,
@@ -222,7 +234,10 @@ export class Bundle {
   }
 
   async #load(file: string, check: Check): Promise<unknown> {
-    const response = await this.#answer(file);
+    return this.#checked(file, await this.#answer(file), check);
+  }
+
+  async #checked(file: string, response: Response, check: Check): Promise<unknown> {
     let value: unknown;
     try {
       value = await response.json();

@@ -1,6 +1,7 @@
 //! `summit serve`: a run, or an exported site, in the browser.
 
 use crate::args::ServeArgs;
+use crate::look::NetworkLook;
 use crate::message;
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
@@ -54,5 +55,11 @@ fn open(args: &ServeArgs) -> Result<Arc<dyn BundleSource>> {
             "{problem}; showing the run without pictures (see --images)"
         ));
     }
-    Ok(Arc::new(bundle))
+    // Whoever is elsewhere may look, not have this computer work.
+    Ok(Arc::new(if args.host.is_loopback() {
+        let look = NetworkLook::new(args.run.clone(), args.images.clone());
+        bundle.with_look(Arc::new(look))
+    } else {
+        bundle
+    }))
 }
