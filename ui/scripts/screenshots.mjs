@@ -37,6 +37,8 @@ const VIEWS = [
     },
   ],
   ['compare', `class=${first}&compare=${second}`],
+  ['right-wrong', `class=${first}&part=right&compare=${first}&comparepart=wrong`],
+  ['images', `class=${first}&points=images`],
   ['errors', worst ? `view=errors&cell=${worst.cell.map(key).join(',')}` : 'view=errors'],
 ];
 

@@ -15,7 +15,7 @@ use summit_summarize::{Pass, PassOptions, Worker};
 #[derive(Debug)]
 pub struct NetworkLook {
     run: PathBuf,
-    images: Option<PathBuf>,
+    places: RecountArgs,
     ready: Mutex<Option<Ready>>,
 }
 
@@ -26,21 +26,17 @@ struct Ready {
 }
 
 impl NetworkLook {
-    pub fn new(run: PathBuf, images: Option<PathBuf>) -> Self {
+    pub fn new(run: PathBuf, places: RecountArgs) -> Self {
         Self {
             run,
-            images,
+            places,
             ready: Mutex::new(None),
         }
     }
 
     fn open(&self) -> Result<Ready> {
         let questions = Questions::open(&self.run)?;
-        let places = RecountArgs {
-            model: None,
-            images: self.images.clone(),
-        };
-        let network = RunNetwork::open(&questions, &places)?;
+        let network = RunNetwork::open(&questions, &self.places)?;
         let options = PassOptions {
             rule: questions.top_rule(),
             influence: false,

@@ -98,8 +98,8 @@ describe('points', () => {
     );
     const inked = [...(written ?? [])].flatMap((value, index) => (value === 0 ? [] : [index]));
     const rows = new Set(inked.map((index) => Math.floor(index / 400)));
-    expect([...rows]).toEqual([148, 149, 150, 151]);
-    expect(written?.[150 * 400 + 200]).toBe(0xff0000ff);
+    expect([...rows]).toEqual([140, 141, 142, 143]);
+    expect(written?.[142 * 400 + 200]).toBe(0xff0000ff);
   });
 
   it('are handed to the graphics card as they look', () => {

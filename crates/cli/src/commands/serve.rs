@@ -3,6 +3,7 @@
 use crate::args::ServeArgs;
 use crate::look::NetworkLook;
 use crate::message;
+use crate::query_args::RecountArgs;
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -57,7 +58,11 @@ fn open(args: &ServeArgs) -> Result<Arc<dyn BundleSource>> {
     }
     // Whoever is elsewhere may look, not have this computer work.
     Ok(Arc::new(if args.host.is_loopback() {
-        let look = NetworkLook::new(args.run.clone(), args.images.clone());
+        let places = RecountArgs {
+            model: args.model.clone(),
+            images: args.images.clone(),
+        };
+        let look = NetworkLook::new(args.run.clone(), places);
         bundle.with_look(Arc::new(look))
     } else {
         bundle
