@@ -196,7 +196,7 @@ fn the_page_and_nothing_beside_it() {
         );
     }
     let host = &served.host;
-    let post = served.raw(&format!(
+    let post = served.raw(format!(
         "POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     ));
     assert_eq!(post.status, 405);
@@ -208,7 +208,7 @@ fn only_its_own_pages_may_ask() {
     let port = served.host.rsplit_once(':').unwrap().1.to_owned();
     let with_host = |host: &str| {
         served
-            .raw(&format!(
+            .raw(format!(
                 "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
             ))
             .status
