@@ -1,4 +1,5 @@
 // Reads the bundle: fetches its files, checks them at the boundary, keeps them.
+import type { FeatureFile } from './features.svelte';
 import type { Part } from '../state/url';
 import { BUNDLE_SCHEMA_VERSION, GRAPH_SCHEMA_VERSION } from './generated/schema';
 import type {
@@ -180,6 +181,18 @@ export class Bundle {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(annotation),
     });
+  }
+
+  /** Feature visualisations of a layer; more may be made while the page is open. */
+  features = (layer: number) =>
+    this.#load(
+      `features/${layer}.json`,
+      all(bundleVersion, columns('channel', 'relative', 'naturalness', 'unnatural', 'detail')),
+    ) as Promise<FeatureFile>;
+
+  /** Asks for the feature visualisation of a channel. */
+  async draw(layer: number, channel: number) {
+    await this.#answer(`media/feature/${layer}/${channel}.jpg`, { method: 'POST' });
   }
 
   /** What the network says of a photograph. */

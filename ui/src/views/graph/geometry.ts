@@ -101,8 +101,8 @@ export function bounds(graph: ViewGraph, spacing: Spacing): Box {
   };
 }
 
-/** Room kept around the drawing: names of the layers on the left, the legend below. */
-export const INSETS = { left: 132, right: 24, bottom: 42 };
+/** Room kept around the drawing: names of the layers on the left, buttons right, the legend below. */
+export const INSETS = { left: 132, right: 56, bottom: 42 };
 
 /** How far the drawing must move for a node to be in view, pixels. */
 export function outOfView(scene: Scene, node: ViewNode): [number, number] {
