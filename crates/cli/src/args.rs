@@ -264,7 +264,7 @@ pub struct GraphArgs {
     /// A class stands for the images predicted as it instead of those labelled as it.
     #[arg(long)]
     pub by_prediction: bool,
-    /// What scores and edges are; all but conv-max must have been measured with `summit flow`.
+    /// What scores and edges are; flow, flow-ig and lrp must have been measured with `summit flow`.
     #[arg(long, value_enum, default_value_t = MeasureArg::ConvMax)]
     pub measure: MeasureArg,
     /// Draw edges with a negative effect as well (signed measures).

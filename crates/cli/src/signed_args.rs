@@ -17,13 +17,16 @@ pub enum MeasureArg {
     FlowIg,
     /// Layer-wise relevance propagation.
     Lrp,
+    /// What passes through the weights of every convolution, without a table: `summit graph` runs the
+    /// network on the group's images.
+    FlowTotals,
 }
 
 impl MeasureArg {
     /// The signed measure, unless it has no sign.
     pub fn signed(self) -> Option<SignedMeasure> {
         match self {
-            Self::ConvMax => None,
+            Self::ConvMax | Self::FlowTotals => None,
             Self::Flow => Some(SignedMeasure::Flow),
             Self::FlowIg => Some(SignedMeasure::IntegratedGradients),
             Self::Lrp => Some(SignedMeasure::Lrp),
@@ -48,11 +51,21 @@ fn count(text: &str) -> Result<Count, String> {
         .ok_or_else(|| "a number above 0, or \"all\", is needed".to_owned())
 }
 
+/// A measure a run can hold.
+fn tabled(text: &str) -> Result<MeasureArg, String> {
+    match MeasureArg::from_str(text, false) {
+        Ok(MeasureArg::FlowTotals) | Err(_) => {
+            Err("conv-max, flow, flow-ig or lrp is needed".to_owned())
+        }
+        Ok(measure) => Ok(measure),
+    }
+}
+
 /// How influence is measured when a run is made.
 #[derive(Args, Debug)]
 pub struct InfluenceArgs {
     /// Beside conv-max, measure this signed influence of every class once the run is finished.
-    #[arg(long, value_enum, default_value_t = MeasureArg::ConvMax, conflicts_with = "no_influence")]
+    #[arg(long, value_parser = tabled, default_value = "conv-max", conflicts_with = "no_influence")]
     pub influence: MeasureArg,
     /// Images of each class on which it is measured: a number, or all.
     #[arg(long, value_name = "N|all", default_value = "64", value_parser = count)]

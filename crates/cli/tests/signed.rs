@@ -84,6 +84,12 @@ fn from_a_run_to_graphs_what_if_and_evaluation() {
             .all(|node| node["score"]["mean"].as_f64() > Some(0.0))
     );
 
+    // Totals need no table, and what they are is said.
+    let totals = ["graph", &run, "--class", "0", "--measure", "flow-totals"];
+    assert!(answer(&totals).contains("flow-totals graph"));
+    let refused = summit(&["flow", &run, "--measure", "flow-totals"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("computed by `summit graph`"));
+
     let refused = summit(&["graph", &run, "--class", "0", "--measure", "lrp"]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("was not measured"));
 
@@ -125,7 +131,13 @@ fn from_a_run_to_graphs_what_if_and_evaluation() {
         "--edge-images",
         "1",
     ]);
-    assert!(table.contains("| Mean | conv-max |") && table.contains("| Zero | flow-ig |"));
+    for row in [
+        "| Layer | Mean | conv-max |",
+        "| Layer | Zero | flow-ig |",
+        "| Circuit | Resample | flow-totals |",
+    ] {
+        assert!(table.contains(row), "{row}");
+    }
     let page = std::fs::read_to_string(folder.path().join("run/evaluation.html")).unwrap();
     assert!(
         page.contains("<svg") && !page.contains("http"),

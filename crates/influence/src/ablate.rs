@@ -6,12 +6,37 @@ use std::sync::Arc;
 use summit_nn::exec::{
     CompileOptions, Hooks, ImageViewMut, Network, RunError, Session, TensorView,
 };
+use summit_nn::grad::between;
 use summit_nn::graph::ValueId;
 use summit_tables::ImageId;
 
 /// Activations of all layers: per layer `[H, W, C]`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Maps(pub Vec<Vec<f32>>);
+
+impl Maps {
+    /// Per layer `[C, H, W]`.
+    pub(crate) fn planes(&self, channels: &[usize]) -> Vec<Vec<f32>> {
+        let of = |(map, &channels): (&Vec<f32>, &usize)| {
+            let plane = map.len() / channels.max(1);
+            let mut out = Vec::with_capacity(map.len());
+            for channel in 0..channels {
+                out.extend((0..plane).map(|position| map[position * channels + channel]));
+            }
+            out
+        };
+        self.0.iter().zip(channels).map(of).collect()
+    }
+}
+
+/// The network continued from each layer to the logits; inputs `[C, H, W]`.
+pub(crate) fn rests(subject: &Subject<'_>) -> Result<Vec<Arc<Network>>, InfluenceError> {
+    let rest = |&layer: &ValueId| {
+        let (rest, _) = between(subject.graph, layer, subject.graph.output, &[])?;
+        Ok(Network::compile(&rest, &CompileOptions::default())?)
+    };
+    subject.layers.iter().map(rest).collect()
+}
 
 /// The network, its layers open to changes; shared by workers.
 #[derive(Debug)]

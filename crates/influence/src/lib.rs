@@ -28,6 +28,7 @@ mod sample;
 mod score;
 pub mod statistics;
 mod subject;
+pub mod totals;
 pub mod whatif;
 
 pub use ablate::{Ablation, Maps};

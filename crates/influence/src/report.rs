@@ -1,6 +1,6 @@
 //! An evaluation as one self-contained HTML page.
 
-use crate::evaluate::{AblationKind, Curve, Figure, Report, SIZES};
+use crate::evaluate::{AblationKind, Curve, Figure, Report, SIZES, Scope};
 use std::fmt::Write as _;
 
 /// Size of a plot, CSS pixels.
@@ -44,27 +44,10 @@ pub fn report_html(report: &Report, model: &str) -> String {
         report.groups.len(),
         report.nodes
     );
-    for ablation in AblationKind::ALL {
-        let curves: Vec<&Curve> = report
-            .curves
-            .iter()
-            .filter(|c| c.ablation == ablation)
-            .collect();
-        page += &format!("<h2>Channels replaced by {}</h2>", words(ablation));
-        page += &plot(
-            "margin left with only the first channels",
-            &curves,
-            |curve| &curve.kept,
-            0.0,
-        );
-        page += &plot(
-            "margin left without the first channels",
-            &curves,
-            |curve| &curve.cut,
-            1.0,
-        );
-        page += &legend(&curves);
-        page += &figures(report, &curves);
+    for scope in Scope::ALL {
+        for ablation in AblationKind::ALL {
+            page += &section(report, scope, ablation);
+        }
     }
     page +=
         "<h2>Stability</h2><table><tr><th>measure<th>Jaccard index of halves<th>of resamples</tr>";
@@ -84,6 +67,33 @@ pub fn report_html(report: &Report, model: &str) -> String {
         );
     }
     page + "</html>\n"
+}
+
+/// The curves of one scope and ablation.
+fn section(report: &Report, scope: Scope, ablation: AblationKind) -> String {
+    let curves: Vec<&Curve> = report
+        .curves
+        .iter()
+        .filter(|curve| (curve.scope, curve.ablation) == (scope, ablation))
+        .collect();
+    let place = match scope {
+        Scope::Layer => "One layer at a time",
+        Scope::Circuit => "All layers at once",
+    };
+    let mut page = format!("<h2>{place}: channels replaced by {}</h2>", words(ablation));
+    page += &plot(
+        "margin left with only the first channels",
+        &curves,
+        |curve| &curve.kept,
+        0.0,
+    );
+    page += &plot(
+        "margin left without the first channels",
+        &curves,
+        |curve| &curve.cut,
+        1.0,
+    );
+    page + &legend(&curves) + &figures(report, &curves)
 }
 
 fn words(ablation: AblationKind) -> &'static str {
@@ -189,10 +199,7 @@ fn figures(report: &Report, curves: &[&Curve]) -> String {
             &curve.specificity,
         ];
         table.extend(own.map(figure));
-        let edge = report
-            .edges
-            .iter()
-            .find(|edge| edge.measure == curve.measure && edge.ablation == curve.ablation);
+        let edge = report.edges_of(curve);
         table += &edge.map_or("<td>".to_owned(), |edge| figure(&edge.spearman));
         let sign = edge.and_then(|edge| edge.sign_accuracy);
         table += &sign.map_or("<td>".to_owned(), |sign| {

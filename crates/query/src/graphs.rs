@@ -3,6 +3,7 @@
 use crate::tables::cell_filters;
 use crate::{QueryError, Questions, in_parallel};
 use summit_explain::compare::Comparison;
+use summit_explain::graph::{Measure, TOTALS_UNIT};
 use summit_explain::slice::{Cell, CellCover};
 use summit_explain::{
     BridgePlan, ConvMaxGraph, CountSum, Csr, GraphParameters, Group, GroupTables, TargetClass,
@@ -50,12 +51,41 @@ impl Questions {
         choices: &GraphChoices,
         recount: &dyn Recount,
     ) -> Result<ConvMaxGraph, QueryError> {
-        let counts = self.counts_of_layers(group)?;
         let influence = self.influence(group, recount)?;
+        self.graph_of(group, &influence, group.size(), choices)
+    }
+
+    /// The graph of a group from what passes through its convolutions.
+    ///
+    /// * `weights`: per convolution `[outputs, inputs]`, in units of [`TOTALS_UNIT`].
+    ///
+    /// # Errors
+    /// A table is damaged, or the weights are not of this network.
+    pub fn totals_graph(
+        &self,
+        group: &Group,
+        weights: &[Csr],
+        choices: &GraphChoices,
+    ) -> Result<ConvMaxGraph, QueryError> {
+        let mut found = self.graph_of(group, weights, TOTALS_UNIT, choices)?;
+        found.graph.measure = Measure::FlowTotals;
+        Ok(found)
+    }
+
+    /// * `influence`: per convolution `[outputs, inputs]`.
+    /// * `link`: the weight of what carries a channel on without a convolution.
+    fn graph_of(
+        &self,
+        group: &Group,
+        influence: &[Csr],
+        link: u32,
+        choices: &GraphChoices,
+    ) -> Result<ConvMaxGraph, QueryError> {
+        let counts = self.counts_of_layers(group)?;
         let info = self.run.model_info();
         let mut links = in_parallel(&info.blocks, |block| {
             let plan = BridgePlan::new(block, &info.convs)?;
-            let bridged = plan.bridge(|conv| influence.get(conv.index()), group.size())?;
+            let bridged = plan.bridge(|conv| influence.get(conv.index()), link)?;
             Ok::<_, QueryError>(bridged.kept)
         })?;
         let logits = links.pop().ok_or(QueryError::NoLogits)?;

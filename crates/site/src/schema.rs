@@ -58,7 +58,7 @@ pub struct SiteManifest {
 }
 
 /// From the run's evaluation: means over held-out images of all groups, other channels replaced by
-/// their mean (docs/method.md section 7).
+/// their mean in one layer at a time (docs/method.md section 7).
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(TS))]
 pub struct FaithfulnessFacts {

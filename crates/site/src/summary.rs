@@ -12,7 +12,7 @@ use std::fs::File;
 use std::path::Path;
 use summit_explain::predictions::{Accuracy, class_predictions, confusion, probability_bin};
 use summit_explain::{Measure, class_name};
-use summit_influence::evaluate::{AblationKind, Report, SIZES};
+use summit_influence::evaluate::{AblationKind, Report, SIZES, Scope};
 use summit_tables::ClassId;
 
 /// Unusable images listed in the manifest.
@@ -84,7 +84,7 @@ fn faithfulness(run: &Path) -> Vec<FaithfulnessFacts> {
     };
     let curves = report.curves.iter();
     curves
-        .filter(|curve| curve.ablation == AblationKind::Mean)
+        .filter(|curve| (curve.scope, curve.ablation) == (Scope::Layer, AblationKind::Mean))
         .map(|curve| FaithfulnessFacts {
             measure: curve.measure.clone(),
             sizes: SIZES.into_iter().chain([1.0]).collect(),

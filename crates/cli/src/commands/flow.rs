@@ -23,7 +23,8 @@ pub const SAMPLE_SEED: u64 = 0;
 
 pub fn run(args: &FlowArgs) -> Result<ExitCode> {
     let measure = args.measure.signed().context(
-        "--measure conv-max is counted by `summit run`; flow, flow-ig and lrp are measured here",
+        "flow, flow-ig and lrp are measured here; conv-max is counted by `summit run`, and flow-totals \
+         computed by `summit graph`",
     )?;
     let questions = Questions::open(&args.run)?;
     let groups = groups(&questions, &args.groups)?;

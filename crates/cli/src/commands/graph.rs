@@ -3,9 +3,10 @@
 use super::{evaluate, grouping};
 use crate::args::{GraphArgs, GraphFormat};
 use crate::message;
-use crate::network::flow_key;
-use crate::query_args::GraphChoiceArgs;
+use crate::network::{RunNetwork, flow_key, member};
+use crate::query_args::{GraphChoiceArgs, RecountArgs};
 use crate::recount::NetworkRecount;
+use crate::signed_args::MeasureArg;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,9 +17,10 @@ use summit_explain::render::{
     SvgOptions, TextOptions, Theme, data_uri, render_dot, render_svg, render_text,
 };
 use summit_explain::{
-    AttributionGraph, GraphParameters, Group, GroupSpec, SelectionParameters, class_key,
+    AttributionGraph, Csr, GraphParameters, Group, GroupSpec, SelectionParameters, class_key,
 };
 use summit_influence::evaluate::Report;
+use summit_influence::totals::{as_weights, group_totals};
 use summit_query::{GraphChoices, Questions, in_parallel};
 use summit_site::pictures::encode;
 use summit_site::{Crops, SiteError};
@@ -53,9 +55,13 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
     let evaluation = File::open(questions.run().path().join(Report::FILE))
         .ok()
         .and_then(Report::read);
-    let text_of = |group: &Group| -> Result<String> {
-        let graph = match args.measure.signed() {
-            None => questions.graph(group, &choices, &recount)?.graph,
+    let graph_of = |group: &Group| -> Result<AttributionGraph> {
+        match args.measure.signed() {
+            None if args.measure == MeasureArg::FlowTotals => {
+                let weights = totals(&questions, group, &args.recount)?;
+                Ok(questions.totals_graph(group, &weights, &choices)?.graph)
+            }
+            None => Ok(questions.graph(group, &choices, &recount)?.graph),
             Some(measure) => {
                 let figures = |shown| evaluate::header(evaluation.as_ref()?, measure.name(), shown);
                 let key = flow_key(group);
@@ -67,11 +73,11 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
                             measure.name(),
                             group.name
                         )
-                    })?
+                    })
             }
-        };
-        render(&graph, format, pictures.as_ref())
+        }
     };
+    let text_of = |group: &Group| render(&graph_of(group)?, format, pictures.as_ref());
     let Some(out) = &args.out else {
         for (_, group) in &wanted {
             message::print(&text_of(group)?)?;
@@ -90,6 +96,18 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
         anyhow::Ok(())
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Weights of all convolutions from the gradients of a group's images.
+fn totals(questions: &Questions, group: &Group, args: &RecountArgs) -> Result<Vec<Csr>> {
+    let network = RunNetwork::open(questions, args)?;
+    let records = questions.members(group);
+    let members: Vec<_> = records.filter_map(|record| member(group, record)).collect();
+    let convs = &network.blocks.convs;
+    let totals = network.study(questions, None, |subject| {
+        Ok(group_totals(subject, convs, &group.name, &members)?)
+    })?;
+    Ok(as_weights(&totals, convs)?)
 }
 
 /// Groups asked for, with the names of their files.

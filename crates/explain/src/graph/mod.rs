@@ -31,7 +31,13 @@ pub enum Measure {
     ConvMax,
     /// Signed, conserved contributions to the score (docs/method.md section 3.2).
     Flow,
+    /// What raises the score through the weights of each convolution, summed over images, bridged and
+    /// scored as counts are; edges are in units of [`TOTALS_UNIT`] (docs/method.md section 7).
+    FlowTotals,
 }
+
+/// The weight that the largest total of a group becomes, and that links without a convolution carry.
+pub const TOTALS_UNIT: u32 = 1 << 20;
 
 impl Measure {
     /// The name in the JSON and on the command line.
@@ -40,6 +46,7 @@ impl Measure {
         match self {
             Self::ConvMax => "conv-max",
             Self::Flow => "flow",
+            Self::FlowTotals => "flow-totals",
         }
     }
 }
@@ -203,9 +210,12 @@ pub struct SignedHeader {
 pub struct FaithfulnessHeader {
     /// Share of each layer's channels that the graph shows, `[0, 1]`.
     pub shown: f64,
-    /// F at that size: the share of the margin left when only so many channels are kept.
+    /// F at that size: the share of the margin left when only so many channels of one layer are kept,
+    /// over all layers.
     pub kept_margin: f64,
-    /// Area under F less the area under deletion; 0 for a random ranking.
+    /// The same with only so many channels of all layers at once.
+    pub kept_margin_circuit: f64,
+    /// Area under F less the area under deletion, one layer at a time; 0 for a random ranking.
     pub srg: f64,
     /// Mean Jaccard index of the first 5 % of channels from two halves of the images.
     pub stability: f64,
@@ -357,12 +367,13 @@ impl AttributionGraph {
 
     /// The weight by which an edge is ranked and drawn: the share of the group's images for
     /// `conv-max` (in a joint graph the larger of both groups'), the absolute mean effect in logits
-    /// for `flow`.
+    /// for `flow`, the share of the largest total for `flow-totals`.
     #[must_use]
     pub fn edge_weight(&self, edge: &GraphEdge) -> f64 {
         let weight = match self.measure {
             Measure::ConvMax => self.larger_share(edge.influence, edge.second_influence),
             Measure::Flow => edge.effect.map_or(0.0, |effect| effect.mean.abs()),
+            Measure::FlowTotals => f64::from(edge.influence.unwrap_or(0)) / f64::from(TOTALS_UNIT),
         };
         if weight.is_finite() { weight } else { 0.0 }
     }

@@ -7,9 +7,10 @@
 
 use super::fit::Fitted;
 use super::{AblationKind, Evaluation, Figure, Replacement};
+use crate::ablate::rests;
 use crate::group::image_flow;
 use crate::statistics::{Random, bootstrap, spearman};
-use crate::{Ablation, InfluenceError, Maps, Member, Subject, in_parallel};
+use crate::{Ablation, InfluenceError, Member, Subject, in_parallel};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use summit_nn::exec::{CompileOptions, Network, RunError, Session};
@@ -47,12 +48,12 @@ struct Sampled {
     to: usize,
 }
 
-/// Parts of the network around each layer but the first, of one worker.
+/// Parts of the network around each layer, of one worker.
 struct Parts {
     whole: Session,
     /// From a layer to the next.
     blocks: Vec<Session>,
-    /// From each layer but the first to the logits.
+    /// From each layer to the logits.
     rests: Vec<Session>,
 }
 
@@ -100,7 +101,7 @@ pub(crate) fn edges(
         }
         let members: Vec<&Member> = group.held_out.iter().take(evaluation.edge_images).collect();
         let found = in_parallel(&members, &mut sessions, |parts, member| {
-            let maps = AblationKind::ALL.map(|kind| replacement.maps(kind, index));
+            let maps = AblationKind::ALL.map(|kind| replacement.planes(kind, index));
             image_losses(subject, ablation, parts, member, &sample, &maps)
         })?;
         for (kind, losses) in losses.iter_mut().enumerate() {
@@ -216,14 +217,11 @@ impl Networks {
             Ok::<_, InfluenceError>(Network::compile(&part, &CompileOptions::default())?)
         };
         let pairs = subject.layers.windows(2);
-        let tops = subject.layers.iter().skip(1);
         Ok(Self {
             blocks: pairs
                 .map(|pair| part(pair[0], pair[1]))
                 .collect::<Result<_, _>>()?,
-            rests: tops
-                .map(|&top| part(top, subject.graph.output))
-                .collect::<Result<_, _>>()?,
+            rests: rests(subject)?,
         })
     }
 
@@ -247,14 +245,12 @@ fn image_losses(
     parts: &mut Parts,
     member: &Member,
     sample: &[Sampled],
-    replacements: &[Option<&Maps>],
+    replacements: &[Option<&[Vec<f32>]>],
 ) -> Result<Vec<Vec<f64>>, InfluenceError> {
     let input = subject.input(member.image)?;
     let maps = ablation.maps(&mut parts.whole, &input);
-    let maps = rows(
-        &maps.map_err(|reason| failed(reason, member))?,
-        &ablation.channels,
-    );
+    let maps = maps.map_err(|reason| failed(reason, member))?;
+    let maps = maps.planes(&ablation.channels);
     let run = |session: &mut Session, input: &[f32]| {
         session
             .run(input, &mut |_, _| {})
@@ -262,12 +258,11 @@ fn image_losses(
     };
     // z continued from each layer, so that the same part of the network is on both sides.
     let mut before = Vec::new();
-    for (rest, map) in parts.rests.iter_mut().zip(maps.iter().skip(1)) {
+    for (rest, map) in parts.rests.iter_mut().zip(&maps) {
         before.push(member.explained.value(&run(rest, map)?));
     }
     let mut losses = Vec::new();
     for replacement in replacements {
-        let replacement = replacement.map(|maps| rows(maps, &ablation.channels));
         let mut own = vec![0.0; sample.len()];
         let mut order: Vec<usize> = (0..sample.len()).collect();
         // One run of the block serves all upper channels of a lower one.
@@ -279,7 +274,7 @@ fn image_losses(
             let mut below = maps[lower].clone();
             let plane = below.len() / ablation.channels[lower];
             let range = from * plane..(from + 1) * plane;
-            match &replacement {
+            match replacement {
                 Some(maps) => below[range.clone()].copy_from_slice(&maps[lower][range]),
                 None => below[range].fill(0.0),
             }
@@ -289,26 +284,13 @@ fn image_losses(
                 let plane = above.len() / ablation.channels[lower + 1];
                 let range = sample[edge].to * plane..(sample[edge].to + 1) * plane;
                 above[range.clone()].copy_from_slice(&changed[range]);
-                let after = run(&mut parts.rests[lower], &above)?;
-                own[edge] = before[lower] - member.explained.value(&after);
+                let after = run(&mut parts.rests[lower + 1], &above)?;
+                own[edge] = before[lower + 1] - member.explained.value(&after);
             }
         }
         losses.push(own);
     }
     Ok(losses)
-}
-
-/// `[H, W, C]` to `[C, H, W]`.
-fn rows(maps: &Maps, channels: &[usize]) -> Vec<Vec<f32>> {
-    let of = |(map, &channels): (&Vec<f32>, &usize)| {
-        let plane = map.len() / channels.max(1);
-        let mut out = Vec::with_capacity(map.len());
-        for channel in 0..channels {
-            out.extend((0..plane).map(|position| map[position * channels + channel]));
-        }
-        out
-    };
-    maps.0.iter().zip(channels).map(of).collect()
 }
 
 fn agree(

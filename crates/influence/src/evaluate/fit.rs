@@ -38,6 +38,9 @@ pub(crate) struct Fitted {
     pub(crate) signed: Vec<(SignedMeasure, Vec<GroupScores>)>,
     /// `[groups][layers][channels]`: mean over images of the largest activation, negatives as 0.
     pub(crate) activations: Vec<Vec<Vec<f64>>>,
+    /// Per group: `<dz/da, a - mean of a>`, what flow is to zero ablation for mean ablation
+    /// (attribution patching, arXiv 2310.10348).
+    pub(crate) from_mean: Vec<GroupScores>,
     /// The same per image: a ranking of its own.
     pub(crate) activations_by_image: Vec<GroupScores>,
     /// `[groups][classes]`
@@ -47,12 +50,19 @@ pub(crate) struct Fitted {
 /// What is kept of one image.
 struct OneImage {
     scores: Vec<Vec<f32>>,
+    from_mean: Vec<Vec<f32>>,
     maxima: Vec<Vec<f32>>,
     logits: Vec<f32>,
 }
 
-pub(crate) fn fit(subject: &Subject<'_>, groups: &[StudyGroup]) -> Result<Fitted, InfluenceError> {
+/// `mean`: per layer `[C, H, W]`.
+pub(crate) fn fit(
+    subject: &Subject<'_>,
+    groups: &[StudyGroup],
+    mean: &[Vec<f32>],
+) -> Result<Fitted, InfluenceError> {
     let mut fitted = Fitted {
+        from_mean: Vec::new(),
         signed: Vec::new(),
         activations: Vec::new(),
         activations_by_image: Vec::new(),
@@ -69,6 +79,7 @@ pub(crate) fn fit(subject: &Subject<'_>, groups: &[StudyGroup]) -> Result<Fitted
                 let own = image_flow(subject, session, member)?;
                 Ok::<_, InfluenceError>(OneImage {
                     maxima: maxima(&own, &channels),
+                    from_mean: from_mean(&own, mean, &channels),
                     scores: own.scores,
                     logits: own.logits,
                 })
@@ -81,6 +92,8 @@ pub(crate) fn fit(subject: &Subject<'_>, groups: &[StudyGroup]) -> Result<Fitted
                 fitted
                     .mean_logits
                     .push((0..found[0].logits.len()).map(mean).collect());
+                let differences = found.iter().map(|image| image.from_mean.clone());
+                fitted.from_mean.push(GroupScores(differences.collect()));
                 let maxima = GroupScores(found.iter().map(|image| image.maxima.clone()).collect());
                 fitted.activations.push(maxima.means());
                 fitted.activations_by_image.push(maxima);
@@ -107,4 +120,23 @@ fn maxima(own: &ImageFlow, channels: &[usize]) -> Vec<Vec<f32>> {
             .collect()
     };
     maps.iter().zip(channels).map(of).collect()
+}
+
+/// Per layer and channel the product of the gradient with the activation less its mean.
+fn from_mean(own: &ImageFlow, mean: &[Vec<f32>], channels: &[usize]) -> Vec<Vec<f32>> {
+    let Some(point) = own.points.last() else {
+        return Vec::new();
+    };
+    let of = |(layer, &channels): (usize, &usize)| {
+        let (activations, gradients) = (&point.activations[layer], &point.gradients[layer]);
+        let plane = (activations.len() / channels.max(1)).max(1);
+        let product = |channel: usize| {
+            let range = channel * plane..(channel + 1) * plane;
+            let products = range
+                .map(|at| f64::from(gradients[at]) * f64::from(activations[at] - mean[layer][at]));
+            products.sum::<f64>() as f32
+        };
+        (0..channels).map(product).collect()
+    };
+    channels.iter().enumerate().map(of).collect()
 }

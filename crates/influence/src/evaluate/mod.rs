@@ -4,20 +4,23 @@
 //! seen by keeping its first channels, or taking them away, and looking at z; what an edge is worth by
 //! replacing its lower end as its upper end sees it.
 //!
-//! Cost: for every held-out image, ablation and ranking 18 runs of the network; for edges about half a
-//! run each. Memory: the activations of all layers a few times per thread.
+//! Cost: for every held-out image, ablation and ranking up to 19 runs of the network, and as many of what
+//! follows each layer; for edges about half a run each. Memory: the activations of all layers a few times per thread.
 
 mod curves;
+mod cuts;
 mod edges;
 mod fit;
+mod runs;
 mod stability;
 
-pub use curves::{Curve, Figure, SIZES};
+pub use curves::{Curve, Figure, SIZES, Scope};
 pub use edges::EdgeAgreement;
 pub use stability::Stability;
 
 use crate::{Ablation, InfluenceError, Maps, Member, Subject};
-use curves::Cuts;
+use curves::SPECIFIC_SIZE;
+use cuts::Cuts;
 use fit::Fitted;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
@@ -98,6 +101,17 @@ pub struct Report {
 }
 
 impl Report {
+    /// The edges whose weights and ablation are a curve's; edges have no scope, so they stand beside
+    /// the curves of single layers.
+    #[must_use]
+    pub fn edges_of(&self, curve: &Curve) -> Option<&EdgeAgreement> {
+        let same = |edge: &&EdgeAgreement| {
+            edge.measure == curve.measure && edge.ablation == curve.ablation
+        };
+        let edges = self.edges.iter();
+        edges.filter(|_| curve.scope == Scope::Layer).find(same)
+    }
+
     /// Its name in the run folder.
     pub const FILE: &str = "evaluation.json";
 
@@ -126,18 +140,18 @@ pub fn evaluate(
         }
     }
     progress("scores of the fit images");
-    let fitted = fit::fit(subject, evaluation.groups)?;
-    let rankings = all_rankings(&fitted, evaluation);
     let ablation = Ablation::new(subject)?;
     let all_fit: Vec<_> = evaluation.groups.iter().flat_map(|g| &g.fit).collect();
     let images: Vec<_> = all_fit.iter().map(|member| member.image).collect();
-    let replacement = Replacement {
-        mean: ablation.mean_maps(subject, &images)?,
-        donors: donors(subject, &ablation, evaluation.groups, &fitted)?,
-    };
+    let mean = Given::new(ablation.mean_maps(subject, &images)?, &ablation.channels);
+    let fitted = fit::fit(subject, evaluation.groups, &mean.planes)?;
+    let rankings = all_rankings(&fitted, evaluation);
+    let donors = donors(subject, &ablation, evaluation.groups, &fitted)?;
+    let replacement = Replacement { mean, donors };
     progress("channels kept and taken away");
     let cuts = Cuts::new(&ablation.channels, &rankings);
-    let curves = curves::curves(subject, &ablation, &replacement, evaluation, &cuts)?;
+    let runs = runs::image_runs(subject, &ablation, &replacement, evaluation, &cuts)?;
+    let curves = curves::curves(&runs, &cuts.names, evaluation.seed);
     progress("edges against interventions");
     let edges = edges::edges(subject, &ablation, &replacement, evaluation, &fitted)?;
     progress("stability");
@@ -157,18 +171,40 @@ pub fn evaluate(
 
 /// What channels are replaced by.
 pub(crate) struct Replacement {
-    mean: Maps,
+    mean: Given,
     /// Per group.
-    donors: Vec<Maps>,
+    donors: Vec<Given>,
+}
+
+/// Activations as the two kinds of runs want them.
+struct Given {
+    maps: Maps,
+    /// Per layer `[C, H, W]`.
+    planes: Vec<Vec<f32>>,
+}
+
+impl Given {
+    fn new(maps: Maps, channels: &[usize]) -> Self {
+        let planes = maps.planes(channels);
+        Self { maps, planes }
+    }
 }
 
 impl Replacement {
-    fn maps(&self, kind: AblationKind, group: usize) -> Option<&Maps> {
+    fn given(&self, kind: AblationKind, group: usize) -> Option<&Given> {
         match kind {
             AblationKind::Mean => Some(&self.mean),
             AblationKind::Zero => None,
             AblationKind::Resample => self.donors.get(group),
         }
+    }
+
+    fn maps(&self, kind: AblationKind, group: usize) -> Option<&Maps> {
+        self.given(kind, group).map(|given| &given.maps)
+    }
+
+    fn planes(&self, kind: AblationKind, group: usize) -> Option<&[Vec<f32>]> {
+        self.given(kind, group).map(|given| given.planes.as_slice())
     }
 }
 
@@ -179,7 +215,7 @@ fn donors(
     ablation: &Ablation,
     groups: &[StudyGroup],
     fitted: &Fitted,
-) -> Result<Vec<Maps>, InfluenceError> {
+) -> Result<Vec<Given>, InfluenceError> {
     let mut session = ablation.session();
     let donor = |own: usize| {
         let logit = |other: &usize| {
@@ -198,7 +234,8 @@ fn donors(
             let image = donor(own);
             let input = subject.input(image)?;
             let failed = |reason| InfluenceError::Run { reason, image };
-            ablation.maps(&mut session, &input).map_err(failed)
+            let maps = ablation.maps(&mut session, &input).map_err(failed)?;
+            Ok(Given::new(maps, &ablation.channels))
         })
         .collect()
 }
@@ -214,12 +251,20 @@ fn all_rankings(fitted: &Fitted, evaluation: &Evaluation<'_>) -> Vec<Ranking> {
         })
         .collect();
     let flow = rankings[0].scores.clone();
+    rankings.push(Ranking {
+        name: "flow, from mean".to_owned(),
+        scores: fitted
+            .from_mean
+            .iter()
+            .map(fit::GroupScores::means)
+            .collect(),
+    });
     rankings.extend(evaluation.rankings.iter().cloned());
     rankings.push(Ranking {
         name: "activation".to_owned(),
         scores: fitted.activations.clone(),
     });
-    rankings.extend(curves::random_rankings(
+    rankings.extend(cuts::random_rankings(
         &flow,
         &fitted.activations,
         evaluation.seed,

@@ -1,7 +1,7 @@
 //! How much a selection changes with the images it was made from, and whether it depends on the
 //! weights at all.
 
-use super::curves::first;
+use super::cuts::first;
 use super::fit::{Fitted, GroupScores};
 use super::{Evaluation, InfluenceError};
 use crate::group::image_flow;

@@ -4,14 +4,24 @@ use crate::network::{CLASSES, WIDTHS};
 use std::sync::Arc;
 use summit_explain::{Csr, PageRankParameters, pagerank, restart_weights};
 use summit_influence::statistics::Random;
+use summit_influence::totals::{as_weights, group_totals};
 use summit_influence::{Member, Subject};
 use summit_nn::exec::{CompileOptions, Network};
 use summit_nn::flow::{Flow, SignedMeasure};
-use summit_nn::graph::NodeId;
+use summit_nn::graph::{NodeId, ValueId};
+use summit_nn::layers::{find_blocks, layers_from_names};
 use summit_nn::spatial::{ChannelMaxima, ConvMax, ConvMaxScratch, Flattened};
 use summit_tables::{TopRule, top_channels_of};
 
-pub const MEASURES: [&str; 6] = ["flow", "flow-ig", "lrp", "conv-max", "activation", "random"];
+pub const MEASURES: [&str; 7] = [
+    "flow",
+    "flow-ig",
+    "lrp",
+    "flow-totals",
+    "conv-max",
+    "activation",
+    "random",
+];
 
 /// Scores of one measure.
 pub struct Found {
@@ -42,14 +52,16 @@ pub fn measure(subject: &Subject<'_>, members: &[Member]) -> Vec<Found> {
         .iter()
         .map(|&measure| signed(subject, members, measure))
         .collect();
-    let (conv_max, activation) = unsigned(subject, members);
+    let totals = totals(subject, members);
+    let (conv_max, activation, counts) = unsigned(subject, members);
+    let [totals, conv_max] = [totals, conv_max].map(|found| ranked(found, &counts));
     let mut random = Random::new(9);
     let mut noise = Found::zeros();
     let values = noise.nodes.iter_mut().flatten().flatten();
     values.for_each(|value| *value = random.unit());
     let values = noise.edges.iter_mut().flatten().flatten().flatten();
     values.for_each(|value| *value = random.unit());
-    all.extend([conv_max, activation, noise]);
+    all.extend([totals, conv_max, activation, noise]);
     all
 }
 
@@ -83,9 +95,44 @@ fn signed(subject: &Subject<'_>, members: &[Member], measure: SignedMeasure) -> 
     found
 }
 
-/// conv-max: counts of the 5 strongest inputs, PageRank with A as restart. Activation: mean maxima
-/// and their products.
-fn unsigned(subject: &Subject<'_>, members: &[Member]) -> (Found, Found) {
+/// What passes through the weights of every convolution.
+fn totals(subject: &Subject<'_>, members: &[Member]) -> Found {
+    let name = |value: &ValueId| subject.graph.values[value.index()].name.clone();
+    let names: Vec<String> = subject.layers.iter().map(name).collect();
+    let layers = layers_from_names(subject.graph, &names).unwrap();
+    let convs = find_blocks(subject.graph, &layers).convs;
+    let mut found = Found::zeros();
+    for class in 0..CLASSES {
+        let own = members.iter().filter(|member| class_of(member) == class);
+        let own: Vec<Member> = own.copied().collect();
+        let sums = group_totals(subject, &convs, "", &own).unwrap();
+        let weights = as_weights(&sums, &convs).unwrap();
+        for (edges, weights) in found.edges[class].iter_mut().zip(&weights) {
+            for (to, row) in edges.iter_mut().enumerate() {
+                for (from, weight) in weights.row_entries(to as u32) {
+                    row[from as usize] = f64::from(weight);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Nodes by PageRank on the edges, with A as restart.
+fn ranked(mut found: Found, counts: &[Vec<Vec<u32>>]) -> Found {
+    for (class, counts) in counts.iter().enumerate() {
+        let links: Vec<Csr> = found.edges[class].iter().map(|edges| csr(edges)).collect();
+        let rows: Vec<&[u32]> = counts.iter().map(Vec::as_slice).collect();
+        let restart = restart_weights(&rows);
+        let ranked = pagerank(&links, &restart, &PageRankParameters::default());
+        found.nodes[class] = ranked.unwrap().scores;
+    }
+    found
+}
+
+/// conv-max: counts of the 5 strongest inputs. Activation: mean maxima and their products. Beside
+/// them A.
+fn unsigned(subject: &Subject<'_>, members: &[Member]) -> (Found, Found, Vec<Vec<Vec<u32>>>) {
     let options = CompileOptions {
         observed: subject.layers.to_vec(),
         ..CompileOptions::default()
@@ -127,18 +174,7 @@ fn unsigned(subject: &Subject<'_>, members: &[Member]) -> (Found, Found) {
             })
             .unwrap();
     }
-    for (class, counts) in counts.iter().enumerate() {
-        let links: Vec<Csr> = conv_max.edges[class]
-            .iter()
-            .map(|edges| csr(edges))
-            .collect();
-        let rows: Vec<&[u32]> = counts.iter().map(Vec::as_slice).collect();
-        let ranked = pagerank(
-            &links,
-            &restart_weights(&rows),
-            &PageRankParameters::default(),
-        );
-        conv_max.nodes[class] = ranked.unwrap().scores;
+    for class in 0..CLASSES {
         for block in 0..WIDTHS.len() - 1 {
             let own = &activation.nodes[class];
             let products = own[block + 1]
@@ -147,7 +183,7 @@ fn unsigned(subject: &Subject<'_>, members: &[Member]) -> (Found, Found) {
             activation.edges[class][block] = products.collect();
         }
     }
-    (conv_max, activation)
+    (conv_max, activation, counts)
 }
 
 fn csr(edges: &[Vec<f64>]) -> Csr {

@@ -515,6 +515,12 @@ impl Planner<'_> {
                 g,
                 to,
             }),
+            Adjoint::ConvWeight(conv) => Some(StepKind::WeightGradient {
+                conv: conv.clone(),
+                g,
+                x: forward(1, g.1.batch)?,
+                to,
+            }),
             Adjoint::Lrn {
                 size,
                 alpha,

@@ -3,7 +3,7 @@
 use super::layout::{BufferId, Map};
 use super::session::Memory;
 use super::stream::Stream;
-use crate::graph::ir::{Binary, NodeId, Pool, Unary, ValueId};
+use crate::graph::ir::{Binary, Conv, NodeId, Pool, Unary, ValueId};
 use crate::kernels::adjoint;
 use crate::kernels::depthwise::{self, DepthwiseWeights};
 use crate::kernels::elementwise::{self, Lrn, runs};
@@ -11,6 +11,7 @@ use crate::kernels::matrix::{Epilogue, PackedWeights, multiply};
 use crate::kernels::pool::{self, Kind};
 use crate::kernels::scatter::{self, ScatterWeights};
 use crate::kernels::simd::Isa;
+use crate::kernels::weight_gradient::weight_gradient;
 use crate::kernels::winograd::{self, WinogradWeights};
 use std::sync::Arc;
 
@@ -195,6 +196,13 @@ pub(crate) enum StepKind {
         x: Operand,
         to: BufferId,
     },
+    WeightGradient {
+        conv: Conv,
+        g: Operand,
+        x: Operand,
+        /// Images are the output channels.
+        to: Operand,
+    },
     LrnAdjoint {
         lrn: Lrn,
         g: Operand,
@@ -227,6 +235,7 @@ impl StepKind {
             Self::UnaryAdjoint { .. } | Self::UnaryAdjointFlat { .. } => "unary gradient",
             Self::MaxPoolAdjoint { .. } | Self::AveragePoolAdjoint { .. } => "pool gradient",
             Self::LrnAdjoint { .. } => "lrn gradient",
+            Self::WeightGradient { .. } => "weight gradient",
             Self::Score { .. } => "score",
         }
     }
@@ -385,6 +394,7 @@ pub(crate) fn run(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
         | StepKind::MaxPoolAdjoint { .. }
         | StepKind::AveragePoolAdjoint { .. }
         | StepKind::LrnAdjoint { .. }
+        | StepKind::WeightGradient { .. }
         | StepKind::Score { .. } => run_adjoint(kind, isa, memory),
         _ => run_elementwise(kind, isa, memory),
     }
@@ -447,6 +457,12 @@ fn run_adjoint(kind: &StepKind, isa: Isa, memory: &mut Memory<'_>) {
             let mut out = memory.take(to.0);
             let g = (memory.get(g.0), g.1);
             adjoint::average_pool(isa, window, g, (&mut out, to.1));
+            memory.put(to.0, out);
+        }
+        StepKind::WeightGradient { conv, g, x, to } => {
+            let mut out = memory.take(to.0);
+            let [g, x] = [g, x].map(|(buffer, map)| (memory.get(*buffer), *map));
+            weight_gradient(isa, conv, g, x, (&mut out, to.1));
             memory.put(to.0, out);
         }
         StepKind::Score { g, x, to } => {

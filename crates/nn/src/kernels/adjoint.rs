@@ -59,7 +59,7 @@ fn covered(
 }
 
 /// Zeroes a map.
-fn clear(out: &mut [f32], to: Map) {
+pub(super) fn clear(out: &mut [f32], to: Map) {
     for n in 0..to.batch {
         for y in 0..to.height {
             for x in 0..to.width {

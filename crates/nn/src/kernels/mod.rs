@@ -23,6 +23,7 @@ pub(crate) mod matrix;
 pub(crate) mod pool;
 pub(crate) mod scatter;
 pub(crate) mod simd;
+pub(crate) mod weight_gradient;
 pub(crate) mod winograd;
 
 pub(crate) use simd::dispatch;

@@ -464,7 +464,7 @@ channel: number,
  */
 text: string, };
 
-export type Measure = "conv-max" | "flow";
+export type Measure = "conv-max" | "flow" | "flow-totals";
 
 export type Estimate = { 
 /**

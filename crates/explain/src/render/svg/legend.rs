@@ -75,6 +75,7 @@ impl Drawing<'_> {
                 100.0 * strongest
             ),
             Measure::Flow => format!("width: effect, at most {strongest:.3} logits"),
+            Measure::FlowTotals => "width: what passes, beside the largest".to_owned(),
         };
         let mut legend = self.sides();
         legend.push(Entry {

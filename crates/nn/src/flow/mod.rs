@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! scores: R_i    = < dz/da_i , a_i >                 one forward and one backward pass
-//! edges:  E_i->j = < dz/da_j , (da_j/da_i) a_i >     one backward pass of a block per j, many at once
+//! edges:  E_i->j = < dz/da_j , (da_j/da_i) a_i >     one backward pass of a block per j, many at once;
+//!                                                    one weight gradient where a block is one convolution
 //! ```
 //!
 //! Sums run over positions. Because layers are cuts, `sum_j E_i->j = R_i`. What no input explains,
@@ -12,10 +13,15 @@
 //! input to the image ([`SignedMeasure::IntegratedGradients`]), and with the rules of layer-wise
 //! relevance propagation in place of derivatives ([`SignedMeasure::Lrp`]).
 
+mod block;
+mod totals;
+
 use crate::exec::{CompileError, CompileOptions, Hooks, Network, RunError, Session, TensorView};
-use crate::grad::{Derived, GradError, GradientRule, Request, between, derive};
+use crate::grad::{Derived, GradError, GradientRule, Request, derive};
 use crate::graph::{Graph, ValueId};
+use block::Block;
 use std::sync::Arc;
+pub use totals::Totals;
 
 /// Why the flow of a network cannot be computed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,18 +97,6 @@ struct Watched {
     activation: Option<ValueId>,
     gradient: Option<ValueId>,
     scores: Option<ValueId>,
-}
-
-/// The network from one layer to the next, differentiated.
-#[derive(Debug)]
-struct Block {
-    network: Arc<Network>,
-    seed: ValueId,
-    /// `[masks, C]`; with several steps the gradient `[masks, C, H, W]`, to be multiplied by the
-    /// activations of the image itself.
-    found: Option<ValueId>,
-    averaged: bool,
-    masks: usize,
 }
 
 /// What one image says of every layer.
@@ -210,7 +204,7 @@ impl Flow {
     /// Bytes a session holds, weights not counted.
     #[must_use]
     pub fn session_bytes(&self) -> usize {
-        let blocks = self.blocks.iter().map(|block| &block.network);
+        let blocks = self.blocks.iter().map(Block::network);
         let networks = blocks.chain([&self.scores]);
         networks.map(|network| network.session_bytes()).sum()
     }
@@ -223,55 +217,9 @@ impl Flow {
             blocks: self
                 .blocks
                 .iter()
-                .map(|block| block.network.session())
+                .map(|block| block.network().session())
                 .collect(),
             flow: Arc::clone(self),
-        }
-    }
-}
-
-impl Block {
-    fn new(
-        graph: &Graph,
-        lower: ValueId,
-        upper: ValueId,
-        mut masks: usize,
-        measure: SignedMeasure,
-        max_bytes: usize,
-    ) -> Result<Self, FlowError> {
-        let (part, _) = between(graph, lower, upper, &[])?;
-        let averaged = measure.steps() > 1;
-        let wanted = |yes: bool| if yes { vec![part.input] } else { Vec::new() };
-        loop {
-            let derived = derive(
-                &part,
-                &Request {
-                    from: part.output,
-                    masks,
-                    wrt: wanted(averaged),
-                    weights: Vec::new(),
-                    scores: wanted(!averaged),
-                    keep: Vec::new(),
-                    rule: measure.rule(),
-                },
-            )?;
-            let found = derived.scores.iter().chain(&derived.gradients).next();
-            let found = found.copied().flatten();
-            let options = CompileOptions {
-                observed: found.into_iter().collect(),
-                ..CompileOptions::default()
-            };
-            if masks > 1 && Network::values_bytes(&derived.graph, &options) > max_bytes {
-                masks = masks.div_ceil(2);
-                continue;
-            }
-            return Ok(Self {
-                network: Network::compile(&derived.graph, &options)?,
-                seed: derived.seed,
-                found,
-                averaged,
-                masks,
-            });
         }
     }
 }
@@ -393,51 +341,6 @@ impl FlowSession {
     }
 }
 
-impl Block {
-    /// Edges at one point; `image` is the activation they are multiplied by.
-    fn edges(
-        &self,
-        session: &mut Session,
-        activation: &[f32],
-        gradient: &[f32],
-        image: &[f32],
-        channels: &[usize],
-    ) -> Result<Vec<Vec<f32>>, RunError> {
-        let graph = self.network.graph();
-        let shape = &graph.values[self.seed.index()].shape;
-        let above = shape.get(1).copied().unwrap_or(1);
-        if !gradient.len().is_multiple_of(above) || channels.iter().any(|&j| j >= above) {
-            return Err(RunError::Input {
-                expected: above,
-                found: gradient.len(),
-            });
-        }
-        let inputs = graph.values[graph.input.index()].shape[1];
-        let mut edges = Vec::with_capacity(channels.len());
-        for part in channels.chunks(self.masks) {
-            let mut masked = Masked {
-                seed: self.seed,
-                wanted: self.found,
-                gradient,
-                plane: gradient.len() / above,
-                channels: part,
-                found: Vec::new(),
-            };
-            session.run_with(activation, &mut masked)?;
-            let mut found = masked.found;
-            if found.is_empty() {
-                // Nothing passes from one layer to the other.
-                found = vec![0.0; inputs * part.len()];
-            } else if self.averaged {
-                found = dots(&found, image, inputs);
-            }
-            let rows = found.chunks_exact(inputs).take(part.len());
-            edges.extend(rows.map(<[f32]>::to_vec));
-        }
-        Ok(edges)
-    }
-}
-
 /// Per channel `< gradient, activation >` of gradients `[images, C, H, W]` and one map `[C, H, W]`.
 fn dots(gradients: &[f32], activation: &[f32], channels: usize) -> Vec<f32> {
     let plane = (activation.len() / channels.max(1)).max(1);
@@ -506,37 +409,6 @@ impl Hooks for Watcher<'_> {
             for (target, &seed) in data.iter_mut().zip(&self.found.seed) {
                 *target = seed;
             }
-        }
-    }
-}
-
-/// Feeds a gradient masked to one channel per image.
-struct Masked<'a> {
-    seed: ValueId,
-    wanted: Option<ValueId>,
-    gradient: &'a [f32],
-    plane: usize,
-    channels: &'a [usize],
-    found: Vec<f32>,
-}
-
-impl Hooks for Masked<'_> {
-    fn observe(&mut self, value: ValueId, view: TensorView<'_>) {
-        if Some(value) == self.wanted {
-            self.found = view.to_vec();
-        }
-    }
-
-    fn feed(&mut self, value: ValueId, data: &mut [f32]) {
-        if value != self.seed {
-            return;
-        }
-        for (image, &channel) in data
-            .chunks_exact_mut(self.gradient.len().max(1))
-            .zip(self.channels)
-        {
-            let range = channel * self.plane..(channel + 1) * self.plane;
-            image[range.clone()].copy_from_slice(&self.gradient[range]);
         }
     }
 }
