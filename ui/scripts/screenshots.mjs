@@ -1,17 +1,19 @@
 // Pictures of every view for the documentation, light and dark, in two window sizes:
 // `summit serve RUN`, then `node scripts/screenshots.mjs http://127.0.0.1:8642/ ../docs/pictures`.
 // The classes are those of the run's map: the first two, and the most frequent confusion.
+// Further arguments, `NAME=FRAGMENT`, name single pictures instead, light and large: those of README.md and
+// docs/tutorial.md are made by `scripts/demo-pictures`.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from '@playwright/test';
 
-const [address, folder] = process.argv.slice(2);
+const [address, folder, ...single] = process.argv.slice(2);
 if (!address || !folder) throw new Error('usage: node scripts/screenshots.mjs ADDRESS FOLDER');
 
-const SIZES = [
-  { width: 1440, height: 900 },
-  { width: 1024, height: 700 },
-];
+const ONLY = single.length > 0;
+const LARGE = { width: 1440, height: 900 };
+const SIZES = ONLY ? [LARGE] : [LARGE, { width: 1024, height: 700 }];
+const SCHEMES = ONLY ? ['light'] : ['light', 'dark'];
 
 const json = async (path) => (await fetch(new URL(`bundle/${path}`, address))).json();
 const [classes, confusion] = await Promise.all([json('classes.json'), json('confusion.json')]);
@@ -24,7 +26,7 @@ const worst = confusion.images
   .sort((l, r) => r.images - l.images)[0];
 
 /** Name, address, and what is done before the picture is taken. */
-const VIEWS = [
+const ALL_VIEWS = [
   ['graph', `class=${first}`],
   [
     'channel',
@@ -41,6 +43,7 @@ const VIEWS = [
   ['images', `class=${first}&points=images`],
   ['errors', worst ? `view=errors&cell=${worst.cell.map(key).join(',')}` : 'view=errors'],
 ];
+const VIEWS = ONLY ? single.map((view) => view.split(/=(.*)/s, 2)) : ALL_VIEWS;
 
 mkdirSync(folder, { recursive: true });
 const browser = await chromium.launch({
@@ -48,7 +51,7 @@ const browser = await chromium.launch({
   args: ['--no-sandbox', '--font-render-hinting=none', '--force-color-profile=srgb'],
 });
 for (const viewport of SIZES) {
-  for (const colorScheme of ['light', 'dark']) {
+  for (const colorScheme of SCHEMES) {
     for (const [name, fragment, act] of VIEWS) {
       const page = await browser.newPage({ viewport, colorScheme, reducedMotion: 'reduce' });
       await page.addInitScript(() => localStorage.setItem('summit-tour', 'seen'));
@@ -57,7 +60,8 @@ for (const viewport of SIZES) {
       await page.waitForFunction(() => !document.querySelector('[data-ready="false"]'));
       await act?.(page);
       await page.waitForLoadState('networkidle');
-      const file = `${name}-${colorScheme}-${viewport.width}.jpg`;
+      const suffix = ONLY ? '' : `-${colorScheme}-${viewport.width}`;
+      const file = `${name}${suffix}.jpg`;
       await page.screenshot({ path: join(folder, file), type: 'jpeg', quality: 78 });
       await page.close();
       console.log(file);

@@ -28,6 +28,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Try everything on a small world of drawn images with known facts: make it, summarise it, show it.
+    Demo(DemoArgs),
     /// List a network's input, layers, operators and size.
     Inspect(InspectArgs),
     /// Try the known ways of preprocessing on a sample and say which one fits the network.
@@ -63,11 +65,37 @@ pub enum Command {
     Export(ExportArgs),
     /// Combine runs of different images of the same network into one.
     Merge(MergeArgs),
+    /// Print a shell's completion script.
+    Completions(CompletionsArgs),
+    /// Print the manual page.
+    #[command(hide = true)]
+    Man,
+    /// Print the licences of the network and the font that are built in.
+    Notices,
+}
+
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Folder for images, network, run and graphs; an earlier demonstration there is continued.
+    #[arg(long, default_value = "summit-demo", value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// Stop before the page is served.
+    #[arg(long)]
+    pub no_serve: bool,
+    /// Port of the page; 0 takes a free one.
+    #[arg(long, default_value_t = 8642, value_name = "PORT")]
+    pub port: u16,
+}
+
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// bash, elvish, fish, powershell or zsh.
+    pub shell: clap_complete::Shell,
 }
 
 #[derive(Args, Debug)]
 pub struct ModelArgs {
-    /// The network, an ONNX file.
+    /// The network: an ONNX file, or `squeezenet`, which is built in (a file of that name comes first).
     #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
     /// Channels, height and width of the input, where the file leaves them open.
@@ -143,7 +171,7 @@ pub enum ResizeArg {
 
 #[derive(Args, Debug)]
 pub struct InspectArgs {
-    /// The network, an ONNX file; with --outliers a run folder.
+    /// The network, an ONNX file or `squeezenet`; with --outliers a run folder.
     pub model: PathBuf,
     /// Instead: channels of a finished run that are on top of most images, to leave out of another.
     #[arg(long)]

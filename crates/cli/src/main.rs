@@ -26,6 +26,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments = args::Arguments::parse();
     let outcome = match arguments.command {
+        args::Command::Demo(args) => commands::demo::run(&args),
         args::Command::Inspect(args) => commands::inspect::run(&args),
         args::Command::Check(args) => commands::check::run(&args),
         args::Command::Run(args) => commands::run::run(&args),
@@ -43,6 +44,9 @@ fn main() -> ExitCode {
         args::Command::Serve(args) => commands::serve::run(&args),
         args::Command::Export(args) => commands::export::run(&args),
         args::Command::Merge(args) => commands::merge::run(&args),
+        args::Command::Completions(args) => commands::about::completions(&args),
+        args::Command::Man => commands::about::man(),
+        args::Command::Notices => commands::about::notices(),
     };
     match outcome {
         Ok(code) => code,

@@ -3,9 +3,11 @@
 use crate::args::{ColorArg, ImageArgs, ModelArgs, PreprocessingArgs, RangeArg, ResizeArg};
 use crate::message;
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use summit_demo::networks::{self, BuiltIn};
 use summit_images::{
     ColorOrder, ImageFolder, ImageSource, InputShape, Labels, Preprocessing, Resize, ScanOptions,
     ValueRange, discover_labels, from_metadata, match_folders,
@@ -14,13 +16,34 @@ use summit_nn::layers::{Blocks, LayerValue, find_blocks, find_layers, layers_fro
 use summit_nn::onnx::{self, LoadOptions, Model};
 use summit_tables::{ClassEntry, ClassId};
 
-/// Loads a model file.
+/// The built-in network of that name, unless there is a file of that name.
+pub fn built_in(path: &Path) -> Option<&'static BuiltIn> {
+    let network = &networks::SQUEEZENET;
+    (path == Path::new(network.name) && !path.exists()).then_some(network)
+}
+
+/// All of a model's file.
+pub fn bytes(path: &Path) -> Result<Bytes> {
+    match built_in(path) {
+        Some(network) => Ok(Bytes::from_static(network.onnx)),
+        None => std::fs::read(path)
+            .map(Bytes::from)
+            .with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// Loads a model file, or a built-in network.
 pub fn load(path: &Path, input_shape: Option<[usize; 3]>, output: Option<&str>) -> Result<Model> {
     let options = LoadOptions {
         input_shape,
         output: output.map(str::to_owned),
         ..LoadOptions::default()
     };
+    if let Some(network) = built_in(path) {
+        let bytes = Bytes::from_static(network.onnx);
+        return onnx::load_bytes(bytes, None, &options)
+            .with_context(|| format!("built-in network {}", network.name));
+    }
     if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
         // Empty bytes are a valid message without a single field, and would be refused for the lack of one.
         bail!("the model file is empty: {}", path.display());
@@ -47,7 +70,10 @@ pub fn layers(model: &Model, names: &[String]) -> Result<(Vec<LayerValue>, Block
 /// SHA-256 of a file, lower-case hexadecimal.
 pub fn sha256(path: &Path) -> Result<String> {
     let read = || -> std::io::Result<String> {
-        let mut file = std::fs::File::open(path)?;
+        let mut file: Box<dyn Read> = match built_in(path) {
+            Some(network) => Box::new(network.onnx),
+            None => Box::new(std::fs::File::open(path)?),
+        };
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 1 << 20];
         loop {
@@ -149,21 +175,32 @@ pub struct LabelledImages {
     pub classes: Vec<ClassEntry>,
 }
 
+/// Names of the classes, and where they are from: as given, else beside model or images, else those of
+/// the built-in network.
+fn labels(model: &Path, args: &ImageArgs, outputs: usize) -> Result<Option<(PathBuf, Labels)>> {
+    if let Some(path) = &args.labels {
+        return Ok(Some((path.clone(), Labels::read_for(path, outputs)?)));
+    }
+    let beside = built_in(model).is_none().then_some(model);
+    let discovery = discover_labels(beside, Some(&args.images), outputs);
+    for rejected in &discovery.rejected {
+        message::note(&format!("not used as labels: {}", rejected.reason));
+    }
+    Ok(match (discovery.found, built_in(model)) {
+        (None, Some(network)) => {
+            let labels = Labels::parse(network.labels).map_err(anyhow::Error::msg)?;
+            Some((PathBuf::from(network.name), labels))
+        }
+        (found, _) => found,
+    })
+}
+
 /// Scans the folder and matches its sub-folders with the network's classes.
 pub fn images(model: &Model, model_path: &Path, args: &ImageArgs) -> Result<LabelledImages> {
     let outputs = model.classes();
     let source = ImageFolder::scan(&args.images, &ScanOptions::default())?;
     let list = source.list();
-    let labels = match &args.labels {
-        Some(path) => Some((path.clone(), Labels::read_for(path, outputs)?)),
-        None => {
-            let discovery = discover_labels(Some(model_path), Some(&args.images), outputs);
-            for rejected in &discovery.rejected {
-                message::note(&format!("not used as labels: {}", rejected.reason));
-            }
-            discovery.found
-        }
-    };
+    let labels = labels(model_path, args, outputs)?;
     let matched = match_folders(
         &list.folders,
         labels.as_ref().map(|(_, labels)| labels),

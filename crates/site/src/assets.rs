@@ -37,6 +37,9 @@ pub const ASSETS: [Asset; 5] = [
     asset!("inter.woff2", "font/woff2"),
 ];
 
+/// The licence of the font among them.
+pub const FONT_LICENCE: &str = include_str!("../LICENSE-Inter.txt");
+
 /// Hands out the files of the interface: as built in, or from a folder while it is developed.
 #[derive(Clone, Debug, Default)]
 pub struct Assets {

@@ -18,7 +18,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use summit_explain::embedding::Umap;
+use summit_explain::embedding::{Umap, method_name};
 use summit_explain::predictions::by_margin;
 use summit_explain::slice::Group;
 use summit_explain::slice::explained_class;
@@ -40,9 +40,6 @@ pub const PICTURES: PictureFacts = PictureFacts {
     sheet_images: 200,
     features: false,
 };
-
-/// How the map is made, for people: [`Umap`].
-const EMBEDDING_METHOD: &str = "UMAP";
 
 /// Classes listed per channel.
 const CLASSES_PER_CHANNEL: usize = 8;
@@ -542,7 +539,7 @@ fn embedding_file(map: &Mapped, group: Option<Vec<u32>>) -> EmbeddingFile {
     let (x, y) = points.map(|&[x, y]| (x as f32, y as f32)).unzip();
     EmbeddingFile {
         schema_version: BUNDLE_SCHEMA_VERSION,
-        method: EMBEDDING_METHOD.to_owned(),
+        method: method_name(map.embedding.points.len()).to_owned(),
         trustworthiness: quality.map(|quality| quality.value),
         id: map.ids.clone(),
         group,

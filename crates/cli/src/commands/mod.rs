@@ -1,9 +1,11 @@
 //! One module per command.
 
+pub mod about;
 pub mod channels;
 pub mod check;
 pub mod classes;
 pub mod compare;
+pub mod demo;
 pub mod embed;
 pub mod evaluate;
 pub mod export;

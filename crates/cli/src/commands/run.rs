@@ -133,7 +133,7 @@ fn prepare(
 fn use_ort(pass: &mut Pass, loaded: &Model, args: &RunArgs) -> Result<()> {
     use summit_nn::backend::{OrtBackend, OrtModel};
     let path = &args.model.model;
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = model::bytes(path)?;
     let backend = OrtBackend::new(&OrtModel {
         bytes: &bytes,
         folder: path.parent(),

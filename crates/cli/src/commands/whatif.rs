@@ -1,9 +1,9 @@
 //! `summit whatif`: accuracy and confusion with channels muted or made louder.
 
 use super::flow::SAMPLE_SEED;
-use crate::message;
 use crate::network::{RunNetwork, member};
 use crate::signed_args::WhatifArgs;
+use crate::{message, model};
 use anyhow::{Context, Result, bail};
 use std::process::ExitCode;
 use summit_explain::class_name;
@@ -22,8 +22,7 @@ pub fn run(args: &WhatifArgs) -> Result<ExitCode> {
     let group = questions.group(&args.group)?;
     let network = RunNetwork::open(&questions, &args.recount)?;
     if let Some(path) = &args.save {
-        let bytes = std::fs::read(&network.path)
-            .with_context(|| format!("cannot read {}", network.path.display()))?;
+        let bytes = model::bytes(&network.path)?;
         let edited = scale_channels(&bytes, &factors(&questions, &changes))?;
         std::fs::write(path, edited).with_context(|| format!("cannot write {}", path.display()))?;
     }

@@ -7,9 +7,11 @@
 //! assumed.
 //!
 //! ```text
-//! rows ─▶ nearest (exact, cosine) ─▶ Embedder (UMAP) ─▶ procrustes ─▶ trustworthiness
+//! rows ─▶ nearest (exact, cosine) ─▶ Embedder (UMAP) ─┬─▶ procrustes ─▶ trustworthiness
+//!      └─▶ few points: classical scaling ────────────┘
 //! ```
 
+mod classical;
 mod nearest;
 mod procrustes;
 mod trust;
@@ -82,7 +84,8 @@ pub struct LayerEmbedding {
 }
 
 /// Maps of the same points in consecutive layers, input side first. The first starts afresh, each
-/// other one from its predecessor, onto which it is then turned (rotation, reflection, shift).
+/// other one from its predecessor, onto which it is then turned (rotation, reflection, shift). Up to
+/// 16 points are placed by classical scaling instead.
 ///
 /// # Errors
 /// When the layers have different numbers of points, or too many; see [`Embedder::embed`].
@@ -92,9 +95,15 @@ pub fn embed_layers(
 ) -> Result<Vec<LayerEmbedding>, EmbeddingError> {
     let mut done: Vec<LayerEmbedding> = Vec::with_capacity(layers.len());
     for rows in layers {
-        let neighbours = NearestNeighbours::find(rows, NEIGHBOURS);
         let before = done.last().map(|layer| layer.points.as_slice());
-        let mut points = embedder.embed(&neighbours, before)?;
+        if before.is_some_and(|before| before.len() != rows.len()) {
+            return Err(EmbeddingError::Shape("a layer"));
+        }
+        let scaled = is_scaled(rows.len()).then(|| classical::scale(rows));
+        let mut points = match scaled.flatten() {
+            Some(points) => points,
+            None => embedder.embed(&NearestNeighbours::find(rows, NEIGHBOURS), before)?,
+        };
         if let Some(before) = before {
             align(&mut points, before);
         }
@@ -104,6 +113,21 @@ pub fn embed_layers(
         });
     }
     Ok(done)
+}
+
+/// So few points that each is a neighbour of all others; two have no shape.
+fn is_scaled(points: usize) -> bool {
+    (3..=NEIGHBOURS + 1).contains(&points)
+}
+
+/// What makes a map of so many points, for people.
+#[must_use]
+pub fn method_name(points: usize) -> &'static str {
+    if is_scaled(points) {
+        "Classical scaling"
+    } else {
+        "UMAP"
+    }
 }
 
 /// One layer's map, from the method's own start.
