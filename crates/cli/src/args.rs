@@ -1,6 +1,7 @@
 //! Arguments as typed. Values that can be judged alone are judged here, so that a wrong one is
 //! refused before anything is read; what they mean is decided by the commands.
 
+use crate::evidence_args::{ExplainImageArgs, FeatvisArgs};
 use crate::query_args::{
     ChannelsArgs, ClassesArgs, CompareArgs, EmbedArgs, GROUP_HELP, GraphChoiceArgs, PathsArgs,
     PredictionsArgs, RecountArgs, SimilarArgs,
@@ -39,6 +40,12 @@ pub enum Command {
     Run(RunArgs),
     /// Print or draw the attribution graph of a class or any group of images, or of all classes.
     Graph(GraphArgs),
+    /// Draw what excites channels: pictures optimised for them, kept in the run folder. The same
+    /// command continues where it was stopped.
+    Featvis(FeatvisArgs),
+    /// Explain one photograph: prediction, its own graph, where its channels are active, and how it
+    /// compares with its class.
+    ExplainImage(ExplainImageArgs),
     /// List the classes of a run with images, accuracy and mean probability.
     Classes(ClassesArgs),
     /// Confused pairs, confusion matrix, probability histograms, calibration, images by margin.
@@ -292,9 +299,10 @@ pub struct GraphArgs {
     /// A class stands for the images predicted as it instead of those labelled as it.
     #[arg(long)]
     pub by_prediction: bool,
-    /// What scores and edges are; flow, flow-ig and lrp must have been measured with `summit flow`.
-    #[arg(long, value_enum, default_value_t = MeasureArg::ConvMax)]
-    pub measure: MeasureArg,
+    /// What scores and edges are; flow, flow-ig and lrp must have been measured with `summit flow`
+    /// [default: flow where the run holds it, else conv-max].
+    #[arg(long, value_enum)]
+    pub measure: Option<MeasureArg>,
     /// Draw edges with a negative effect as well (signed measures).
     #[arg(long)]
     pub negative: bool,

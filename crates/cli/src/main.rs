@@ -9,6 +9,8 @@
 
 mod args;
 mod commands;
+mod evidence_args;
+mod features;
 mod look;
 mod message;
 mod model;
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
         args::Command::Check(args) => commands::check::run(&args),
         args::Command::Run(args) => commands::run::run(&args),
         args::Command::Graph(args) => commands::graph::run(&args),
+        args::Command::Featvis(args) => commands::featvis::run(&args),
+        args::Command::ExplainImage(args) => commands::explain_image::run(&args),
         args::Command::Flow(args) => commands::flow::run(&args),
         args::Command::Evaluate(args) => commands::evaluate::run(&args),
         args::Command::Whatif(args) => commands::whatif::run(&args),

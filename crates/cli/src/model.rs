@@ -14,7 +14,7 @@ use summit_images::{
 };
 use summit_nn::layers::{Blocks, LayerValue, find_blocks, find_layers, layers_from_names};
 use summit_nn::onnx::{self, LoadOptions, Model};
-use summit_tables::{ClassEntry, ClassId};
+use summit_tables::{ChannelId, ClassEntry, ClassId, LayerId, LayerInfo};
 
 /// The built-in network of that name, unless there is a file of that name.
 pub fn built_in(path: &Path) -> Option<&'static BuiltIn> {
@@ -253,4 +253,26 @@ pub fn images(model: &Model, model_path: &Path, args: &ImageArgs) -> Result<Labe
         labels,
         classes,
     })
+}
+
+/// The channel meant by `LAYER:CHANNEL`, the layer by name or position.
+pub fn find_channel(text: &str, layers: &[LayerInfo]) -> Result<(LayerId, ChannelId)> {
+    let (name, channel) = text
+        .rsplit_once(':')
+        .with_context(|| format!("\"{text}\": LAYER:CHANNEL is needed, for example mixed4a:55"))?;
+    let named = layers.iter().position(|layer| layer.name == name);
+    let numbered = || name.parse().ok().filter(|&index| index < layers.len());
+    let index = named.or_else(numbered).with_context(|| {
+        format!("\"{text}\": there is no layer \"{name}\"; `summit inspect` lists them")
+    })?;
+    let channels = layers.get(index).map_or(0, |layer| layer.channels);
+    let channel = channel
+        .parse()
+        .ok()
+        .filter(|&channel| channel < channels)
+        .with_context(|| {
+            let last = channels.saturating_sub(1);
+            format!("\"{text}\": the layer has channels 0 to {last}")
+        })?;
+    Ok((LayerId::from_index(index), ChannelId(channel)))
 }

@@ -1,11 +1,11 @@
 //! The network and images of a finished run, opened again.
 
 use crate::commands::default_threads;
-use crate::model;
 use crate::query_args::RecountArgs;
+use crate::{message, model};
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use summit_explain::Group;
 use summit_explain::slice::explained_class;
 use summit_images::{DecodeLimits, ImageFolder, ImageItem, Preprocessing, load_and_preprocess};
@@ -14,6 +14,7 @@ use summit_nn::graph::ValueId;
 use summit_nn::layers::{Blocks, LayerValue};
 use summit_nn::onnx::Model;
 use summit_query::Questions;
+use summit_site::{Crops, SiteError};
 use summit_store::Source;
 use summit_tables::{ImageId, ImageRecord};
 
@@ -24,19 +25,20 @@ pub struct RunNetwork {
     pub layers: Vec<LayerValue>,
     pub blocks: Blocks,
     pub preprocessing: Preprocessing,
-    pub source: ImageFolder,
+    images: Option<PathBuf>,
 }
 
 impl RunNetwork {
-    /// Opens the network and the folder of images, where they were or where `args` says.
+    /// Opens the network where it was or where `args` says; images are looked for when needed.
     pub fn open(questions: &Questions, args: &RecountArgs) -> Result<Self> {
         let run = questions.run();
         let spec = &run.manifest().spec;
         let source = Source::of(run.path());
         let path = args.model.clone().or(source.model);
         let path = path.context("the run does not say where its network is; use --model")?;
-        let root = args.images.clone().or(source.images);
-        let root = root.context("the run does not say where its images are; use --images")?;
+        if !path.is_file() {
+            bail!("the run's network is gone; use --model: {}", path.display());
+        }
         if model::sha256(&path)? != spec.model.sha256 {
             bail!("it is not the network of this run: {}", path.display());
         }
@@ -55,8 +57,20 @@ impl RunNetwork {
             layers,
             blocks,
             preprocessing,
-            source: ImageFolder::unlisted(root),
+            images: args.images.clone().or(source.images),
         })
+    }
+
+    /// The folder of images, where it was or where the arguments said.
+    pub fn source(&self) -> Result<ImageFolder> {
+        let root = self.images.clone();
+        let root = root.context("the run does not say where its images are; use --images")?;
+        Ok(ImageFolder::unlisted(root))
+    }
+
+    /// The layers' tensors, input side first.
+    pub fn values(&self) -> Vec<ValueId> {
+        self.layers.iter().map(|layer| layer.value).collect()
     }
 
     /// Hands the network and the run's images to a study, on `threads` threads (all cores for none).
@@ -66,10 +80,11 @@ impl RunNetwork {
         threads: Option<u16>,
         study: impl FnOnce(&Subject<'_>) -> Result<R>,
     ) -> Result<R> {
-        let layers: Vec<ValueId> = self.layers.iter().map(|layer| layer.value).collect();
+        let layers = self.values();
         let path = |record: &ImageRecord| (record.image, record.path.clone());
         let images = RunImages {
             network: self,
+            source: self.source()?,
             paths: questions.records().iter().map(path).collect(),
         };
         study(&Subject {
@@ -84,17 +99,14 @@ impl RunNetwork {
 /// Inputs of a run's images.
 struct RunImages<'a> {
     network: &'a RunNetwork,
+    source: ImageFolder,
     paths: HashMap<ImageId, String>,
 }
 
 impl Images for RunImages<'_> {
     fn input(&self, image: ImageId) -> Result<Vec<f32>, String> {
         let path = self.paths.get(&image).ok_or("it is not of this run")?;
-        let RunNetwork {
-            preprocessing,
-            source,
-            ..
-        } = self.network;
+        let preprocessing = &self.network.preprocessing;
         let item = ImageItem {
             image,
             path: path.clone(),
@@ -102,10 +114,28 @@ impl Images for RunImages<'_> {
         };
         let mut pixels = vec![0.0; preprocessing.output_len()];
         let limits = DecodeLimits::default();
-        load_and_preprocess(source, &item, &limits, preprocessing, &mut pixels)
+        load_and_preprocess(&self.source, &item, &limits, preprocessing, &mut pixels)
             .map_err(|reason| format!("{path}: {reason}"))?;
         Ok(pixels)
     }
+}
+
+/// The images of a run for pictures; `None`, with a warning that says what is done `without` them,
+/// where they are not to be found.
+///
+/// * `images`: their folder, if it moved since the run.
+pub fn crops(questions: &Questions, images: Option<&Path>, without: &str) -> Result<Option<Crops>> {
+    let remembered = || Source::of(questions.run().path()).images;
+    let problem = match images.map(Path::to_path_buf).or_else(remembered) {
+        None => "the run does not say where its images are".to_owned(),
+        Some(root) => match Crops::open(questions, root) {
+            Ok(crops) => return Ok(Some(crops)),
+            Err(problem @ SiteError::Picture { .. }) => problem.to_string(),
+            Err(problem) => return Err(problem.into()),
+        },
+    };
+    message::warning(&format!("{problem}; {without} (see --images)"));
+    Ok(None)
 }
 
 /// What is explained of an image of a group (docs/method.md section 1): the confusion for a cell of two

@@ -99,13 +99,14 @@ pub struct SimilarArgs {
     pub table: TableArgs,
 }
 
-/// Where the network and the images are, for groups that split a cell of the confusion matrix.
+/// Where the network and the images are, for what the tables of a run do not hold: groups that split a
+/// cell of the confusion matrix, pictures.
 #[derive(Args, Debug, Default)]
 pub struct RecountArgs {
-    /// The network, if it moved since the run (groups that split a confusion cell).
+    /// The network, if it moved since the run.
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// Folder of the images if it has moved since the run; SVG takes its pictures from there.
+    /// Folder of the images, if it moved since the run; pictures are taken from there, too.
     #[arg(long, value_name = "FOLDER")]
     pub images: Option<PathBuf>,
 }

@@ -37,8 +37,9 @@ impl<'a> NetworkRecount<'a> {
         let pass = Pass::new(&model.graph, layers, blocks, PassOptions::default())?;
         let (items, labels) = self.items(images)?;
         let limits = DecodeLimits::default();
+        let source = network.source()?;
         let inputs = Inputs {
-            source: &network.source,
+            source: &source,
             items: &items,
             labels: &labels,
             preprocessing: &network.preprocessing,

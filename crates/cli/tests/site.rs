@@ -17,6 +17,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 const SUMMIT: &str = env!("CARGO_BIN_EXE_summit");
 
@@ -54,6 +55,15 @@ fn run() -> &'static Path {
         ]);
         run
     })
+}
+
+/// A copy of the run that may be written to.
+fn copy_run(to: &Path) {
+    for (name, bytes) in files_below(run()) {
+        let path = to.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
 }
 
 /// A server on a free port, ended when dropped.
@@ -136,8 +146,8 @@ impl Served {
     }
 
     /// As the page of `origin` would.
-    fn post(&self, path: &str, origin: &str, body: &[u8]) -> Answer {
-        let host = &self.host;
+    fn post(&self, path: &str, origin: &str, body: impl AsRef<[u8]>) -> Answer {
+        let (host, body) = (&self.host, body.as_ref());
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n",
@@ -538,15 +548,10 @@ fn names_are_kept_with_the_run() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("site-named");
     let _ = std::fs::remove_dir_all(&target);
     let [copy, site] = ["run", "site"].map(|name| target.join(name));
-    for (name, bytes) in files_below(run()) {
-        let path = copy.join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
-    }
+    copy_run(&copy);
     let served = Served::start(&copy, &[]);
     let layer = served.json("/bundle/manifest.json")["layers"][1]["name"].clone();
-    let post =
-        |origin: &str, body: &str| served.post("/bundle/annotations.json", origin, body.as_bytes());
+    let post = |origin: &str, body: &str| served.post("/bundle/annotations.json", origin, body);
     let own = served.own();
     let name = format!(r#"{{"layer": {layer}, "channel": 3, "text": "grass"}}"#);
     assert_eq!(post("http://evil.example", &name).status, 403);
@@ -582,4 +587,96 @@ fn what_is_no_run_is_refused() {
     let output = summit(&["serve", empty.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("summit: error: "));
+}
+
+#[test]
+fn feature_visualisations_are_shown_once_they_are_there() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("site-features");
+    let _ = std::fs::remove_dir_all(&folder);
+    copy_run(&folder);
+    let served = Served::start(&folder, &[]);
+    let shown = |path: &str| served.get(path).status;
+    let has = || served.json("/bundle/manifest.json")["pictures"]["features"].clone();
+    assert_eq!(has(), Value::Bool(false));
+    assert_eq!(shown("/bundle/media/feature/1/2.jpg"), 404);
+    let none = served.json("/bundle/features/1.json");
+    assert_eq!(none["channel"], serde_json::json!([]));
+    assert_eq!(none["on_request"], Value::Bool(true));
+    let layers = served.json("/bundle/manifest.json")["layers"].clone();
+    let channel = format!("{}:2", layers[1]["name"].as_str().unwrap());
+    let run = folder.to_str().unwrap();
+    succeed(&["featvis", run, "--steps", "3", "--channel", &channel]);
+
+    // The server was not told.
+    assert_eq!(has(), Value::Bool(true));
+    let picture = served.get("/bundle/media/feature/1/2.jpg");
+    assert_eq!(picture.headers["content-type"], "image/jpeg");
+    assert!(picture.body.starts_with(&[0xff, 0xd8]));
+    assert_eq!(
+        served.json("/bundle/features/1.json")["channel"],
+        serde_json::json!([2])
+    );
+    assert_eq!(shown("/bundle/media/features/1.jpg"), 200);
+    assert_eq!(shown("/bundle/media/feature/1/1.jpg"), 404);
+    assert_eq!(shown("/bundle/media/feature/0/2.jpg"), 404);
+
+    // Asked for, drawn with the settings of the layer's other pictures.
+    let own = format!("http://{}", served.host);
+    let ask = |path: &str, origin: &str| served.post(path, origin, "").status;
+    assert_eq!(
+        ask("/bundle/media/feature/1/1.jpg", "http://evil.example"),
+        403
+    );
+    assert_eq!(ask("/bundle/media/feature/1/99999.jpg", &own), 404);
+    assert_eq!(ask("/bundle/media/feature/99/1.jpg", &own), 404);
+    assert_eq!(ask("/bundle/media/top/1/1.jpg", &own), 405);
+    assert_eq!(ask("/bundle/media/feature/1/2.jpg", &own), 202);
+    assert_eq!(ask("/bundle/media/feature/1/1.jpg", &own), 202);
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while shown("/bundle/media/feature/1/1.jpg") == 404 {
+        assert!(Instant::now() < deadline, "it was never drawn");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let requested = served.get("/bundle/media/feature/1/1.jpg").body;
+    let listed = served.json("/bundle/features/1.json");
+    assert_eq!(listed["channel"], serde_json::json!([1, 2]));
+    assert_eq!(listed["unnatural"].as_array().unwrap().len(), 2);
+    drop(served);
+
+    // The same bytes as from the command.
+    let other = folder.join("other");
+    copy_run(&other);
+    let channel = channel.replace(":2", ":1");
+    let made = other.to_str().unwrap();
+    succeed(&[
+        "featvis",
+        made,
+        "--steps",
+        "3",
+        "--detail",
+        "--channel",
+        &channel,
+    ]);
+    let served = Served::start(&other, &[]);
+    assert!(served.get("/bundle/media/feature/1/1.jpg").body == requested);
+    assert_eq!(
+        served.json("/bundle/features/1.json")["detail"],
+        serde_json::json!([true])
+    );
+    let strip = served.get("/bundle/media/feature-detail/1/1.jpg");
+    assert!(strip.status == 200 && strip.body.starts_with(&[0xff, 0xd8]));
+    drop(served);
+
+    let site = folder.join("exported");
+    succeed(&["export", run, site.to_str().unwrap()]);
+    let exported = std::fs::read(site.join("bundle/media/feature/1/2.jpg")).unwrap();
+    assert!(exported == picture.body);
+    let served = Served::start(&site, &[]);
+    assert_eq!(
+        served.json("/bundle/features/1.json")["on_request"],
+        Value::Bool(false)
+    );
+    let own = format!("http://{}", served.host);
+    let refused = served.post("/bundle/media/feature/1/3.jpg", &own, "");
+    assert_eq!(refused.status, 405);
 }

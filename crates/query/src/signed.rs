@@ -4,8 +4,8 @@ use crate::{GraphChoices, QueryError, Questions};
 use std::collections::BTreeMap;
 use summit_explain::graph::{FaithfulnessHeader, SignedHeader};
 use summit_explain::{
-    AttributionGraph, Estimate, FlowEdge, FlowGraphInput, GraphParameters, Group, GroupTables,
-    flow_graph,
+    AttributionGraph, Estimate, ExplainError, FlowEdge, FlowGraphInput, GraphParameters, Group,
+    GroupTables, flow_graph,
 };
 use summit_store::FlowStore;
 use summit_tables::{BIAS, ChannelId, FlowTables, LayerId};
@@ -51,22 +51,38 @@ impl Questions {
             top_rule: self.top_rule(),
             ..choices.parameters
         };
-        let input = FlowGraphInput {
-            scores: &scores(&flow, self.layers().len()),
-            edges: &edges(&flow),
-        };
-        let mut graph = flow_graph(&tables, &input, &parameters)?;
-        add_bias(&mut graph, &flow);
+        let mut graph = graph_of_flow(&tables, &flow, &parameters)?;
         let all: u32 = self.layers().iter().map(|layer| layer.channels).sum();
         let shown = graph.nodes.len() as f64 / f64::from(all.max(1));
-        graph.signed = Some(SignedHeader {
-            measure: flow.header.measure.clone(),
-            images: flow.header.images,
-            bias_share: bias_share(&graph),
-            faithfulness: faithfulness(shown),
-        });
+        if let Some(signed) = &mut graph.signed {
+            signed.faithfulness = faithfulness(shown);
+        }
         Ok(Some(graph))
     }
+}
+
+/// The graph of a group whose signed influence was measured, with bias shares.
+///
+/// # Errors
+/// Shapes disagree.
+pub fn graph_of_flow(
+    tables: &GroupTables<'_>,
+    flow: &FlowTables,
+    parameters: &GraphParameters,
+) -> Result<AttributionGraph, ExplainError> {
+    let input = FlowGraphInput {
+        scores: &scores(flow, tables.layers.len()),
+        edges: &edges(flow),
+    };
+    let mut graph = flow_graph(tables, &input, parameters)?;
+    add_bias(&mut graph, flow);
+    graph.signed = Some(SignedHeader {
+        measure: flow.header.measure.clone(),
+        images: flow.header.images,
+        bias_share: bias_share(&graph),
+        faithfulness: None,
+    });
+    Ok(graph)
 }
 
 /// Per layer `[channels]`.

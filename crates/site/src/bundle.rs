@@ -4,6 +4,7 @@
 //! several files share (the image table, the rows of A, coordinates) is computed once and kept:
 //! `O(images + layers x classes x channels)` memory.
 
+use crate::features::Painter;
 use crate::file::{BundleFile, PointKind};
 use crate::parts::TopsOfLayer;
 use crate::photo::Look;
@@ -24,7 +25,7 @@ use summit_explain::slice::Group;
 use summit_explain::slice::explained_class;
 use summit_explain::{ActivationCounts, GroupSpec, NO_LABEL, cosine};
 use summit_query::{MapOf, Mapped, Maps, Questions};
-use summit_store::Source;
+use summit_store::{FeaturePicture, Source};
 use summit_tables::{
     ChannelId, ClassId, DatasetExample, GroupId, Grouping, ImageId, ImageRecord, LayerId, LayerInfo,
 };
@@ -51,6 +52,15 @@ pub trait BundleSource: Send + Sync {
     /// # Errors
     /// See [`SiteError`]; [`SiteError::is_absent`] where the bundle has no such file.
     fn file(&self, file: BundleFile) -> Result<Vec<u8>, SiteError>;
+
+    /// Asks for the feature visualisation of a channel, which appears when it is done.
+    ///
+    /// # Errors
+    /// The source draws nothing, or nothing more for now; there is no such channel.
+    fn draw(&self, layer: LayerId, channel: ChannelId) -> Result<(), SiteError> {
+        let _ = (layer, channel);
+        Err(SiteError::DrawsNothing)
+    }
 
     /// Names a channel.
     ///
@@ -79,6 +89,7 @@ pub struct Bundle {
     pub(crate) groups: Vec<(ClassId, u32)>,
     pub(crate) data_set: String,
     pub(crate) crops: Result<Crops, String>,
+    pub(crate) painter: Option<Arc<dyn Painter>>,
     annotations: Annotations,
     pub(crate) look: Option<Arc<dyn Look>>,
     counts: Vec<OnceLock<ActivationCounts>>,
@@ -116,6 +127,7 @@ impl Bundle {
             annotations: Annotations::of_run(path),
             look: None,
             crops,
+            painter: None,
             counts: (0..layers).map(|_| OnceLock::new()).collect(),
             examples: (0..layers).map(|_| OnceLock::new()).collect(),
             maps: OnceLock::new(),
@@ -129,6 +141,13 @@ impl Bundle {
     #[must_use]
     pub fn with_look(mut self, look: Arc<dyn Look>) -> Self {
         self.look = Some(look);
+        self
+    }
+
+    /// The same bundle, whose missing feature visualisations are drawn when asked for.
+    #[must_use]
+    pub fn with_painter(mut self, painter: Arc<dyn Painter>) -> Self {
+        self.painter = Some(painter);
         self
     }
 
@@ -177,10 +196,11 @@ impl Bundle {
                 }
             }
         }
+        files.extend(self.feature_files());
         files
     }
 
-    fn layer(&self, layer: LayerId) -> Result<&LayerInfo, SiteError> {
+    pub(crate) fn layer(&self, layer: LayerId) -> Result<&LayerInfo, SiteError> {
         let found = self.questions.layers().get(layer.index());
         found.ok_or_else(|| SiteError::Absent {
             what: format!("layer {}", layer.0),
@@ -484,7 +504,19 @@ impl BundleSource for Bundle {
             BundleFile::Overview(layer) => self.overview(layer),
             BundleFile::Top(layer, channel) => self.top(layer, channel),
             BundleFile::Detail(layer, channel) => self.detail(layer, channel),
+            BundleFile::Features(layer) => json(&self.feature_file(layer)?),
+            BundleFile::FeatureOverview(layer) => self.feature_overview(layer),
+            BundleFile::Feature(layer, channel) => {
+                self.feature(layer, channel, FeaturePicture::Feature)
+            }
+            BundleFile::FeatureDetail(layer, channel) => {
+                self.feature(layer, channel, FeaturePicture::Detail)
+            }
         }
+    }
+
+    fn draw(&self, layer: LayerId, channel: ChannelId) -> Result<(), SiteError> {
+        self.draw_feature(layer, channel)
     }
 
     fn annotate(&self, annotation: Annotation) -> Result<(), SiteError> {
@@ -559,7 +591,7 @@ pub(crate) fn json(value: &impl Serialize) -> Result<Vec<u8>, SiteError> {
 }
 
 /// Four digits are what is shown; more would be half of the file.
-fn rounded(value: f32) -> f32 {
+pub(crate) fn rounded(value: f32) -> f32 {
     format!("{value:.3e}").parse().unwrap_or(value)
 }
 

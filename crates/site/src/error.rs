@@ -46,6 +46,12 @@ pub enum SiteError {
         /// Why.
         reason: String,
     },
+    /// Feature visualisations are drawn for a run whose network is at hand, by this computer alone.
+    #[error("feature visualisations are not drawn here")]
+    DrawsNothing,
+    /// As many feature visualisations wait to be drawn as may.
+    #[error("too many feature visualisations wait to be drawn; ask again later")]
+    Busy,
     /// The run's tables.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -111,7 +111,7 @@ pub fn export(
 
 /// A file of the bundle as nobody can change it any more.
 fn as_exported(file: BundleFile, bytes: Vec<u8>) -> Result<Vec<u8>, SiteError> {
-    if file.is_fixed() {
+    if file != BundleFile::Annotations {
         return Ok(bytes);
     }
     let mut annotations: AnnotationFile = serde_json::from_slice(&bytes)?;

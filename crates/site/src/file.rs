@@ -46,6 +46,14 @@ pub enum BundleFile {
     Top(LayerId, ChannelId),
     /// Strip of a channel's dataset examples.
     Detail(LayerId, ChannelId),
+    /// What a layer's feature visualisations reached: [`crate::schema::FeatureFile`].
+    Features(LayerId),
+    /// Atlas of a layer's feature visualisations, as [`Self::Overview`].
+    FeatureOverview(LayerId),
+    /// The feature visualisation of a channel.
+    Feature(LayerId, ChannelId),
+    /// Strip of a channel's further feature visualisations.
+    FeatureDetail(LayerId, ChannelId),
 }
 
 /// Part of a class's labelled images.
@@ -93,15 +101,30 @@ impl BundleFile {
             | Self::Similarity(_)
             | Self::Activations(_)
             | Self::Images(_)
-            | Self::Annotations => FileKind::Json,
-            Self::Sheet(_) | Self::Overview(_) | Self::Top(..) | Self::Detail(..) => FileKind::Jpeg,
+            | Self::Annotations
+            | Self::Features(_) => FileKind::Json,
+            Self::Sheet(_)
+            | Self::Overview(_)
+            | Self::Top(..)
+            | Self::Detail(..)
+            | Self::FeatureOverview(_)
+            | Self::Feature(..)
+            | Self::FeatureDetail(..) => FileKind::Jpeg,
         }
     }
 
-    /// It never changes while the run is served.
+    /// It never changes while the run is served: neither names nor pictures of channels are added to it.
     #[must_use]
     pub fn is_fixed(self) -> bool {
-        self != Self::Annotations
+        !matches!(
+            self,
+            Self::Annotations
+                | Self::Manifest
+                | Self::Features(_)
+                | Self::FeatureOverview(_)
+                | Self::Feature(..)
+                | Self::FeatureDetail(..)
+        )
     }
 
     /// The file with this path relative to the bundle's folder; `None` for anything that is not
@@ -141,6 +164,14 @@ impl BundleFile {
             ["images", class] => Self::Images(ClassId(number(class)?)),
             ["media", "sheet", class] => Self::Sheet(ClassId(number(class)?)),
             ["media", "overview", layer] => Self::Overview(LayerId(number(layer)?)),
+            ["features", layer] => Self::Features(LayerId(number(layer)?)),
+            ["media", "features", layer] => Self::FeatureOverview(LayerId(number(layer)?)),
+            ["media", "feature", layer, channel] => {
+                Self::Feature(LayerId(number(layer)?), ChannelId(number(channel)?))
+            }
+            ["media", "feature-detail", layer, channel] => {
+                Self::FeatureDetail(LayerId(number(layer)?), ChannelId(number(channel)?))
+            }
             ["media", "top", layer, channel] => {
                 Self::Top(LayerId(number(layer)?), ChannelId(number(channel)?))
             }
@@ -189,6 +220,18 @@ impl fmt::Display for BundleFile {
             Self::Images(class) => write!(formatter, "images/{}.json", class.0),
             Self::Sheet(class) => write!(formatter, "media/sheet/{}.jpg", class.0),
             Self::Overview(layer) => write!(formatter, "media/overview/{}.jpg", layer.0),
+            Self::Features(layer) => write!(formatter, "features/{}.json", layer.0),
+            Self::FeatureOverview(layer) => write!(formatter, "media/features/{}.jpg", layer.0),
+            Self::Feature(layer, channel) => {
+                write!(formatter, "media/feature/{}/{}.jpg", layer.0, channel.0)
+            }
+            Self::FeatureDetail(layer, channel) => {
+                write!(
+                    formatter,
+                    "media/feature-detail/{}/{}.jpg",
+                    layer.0, channel.0
+                )
+            }
             Self::Top(layer, channel) => {
                 write!(formatter, "media/top/{}/{}.jpg", layer.0, channel.0)
             }
@@ -227,6 +270,10 @@ mod tests {
             BundleFile::Overview(layer),
             BundleFile::Top(layer, channel),
             BundleFile::Detail(layer, channel),
+            BundleFile::Features(layer),
+            BundleFile::FeatureOverview(layer),
+            BundleFile::Feature(layer, channel),
+            BundleFile::FeatureDetail(layer, channel),
         ]
     }
 
@@ -267,7 +314,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_taken_is_canonical(path in "(graphs|points|images|wrong|-|media|\\.\\.|top|[0-9]{1,3}|/){1,6}\\.(json|jpg)") {
+        fn whatever_is_taken_is_canonical(path in "(graphs|points|images|wrong|-|features|feature|media|\\.\\.|top|[0-9]{1,3}|/){1,6}\\.(json|jpg)") {
             if let Some(file) = BundleFile::parse(&path) {
                 prop_assert_eq!(file.to_string(), path);
             }

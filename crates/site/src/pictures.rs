@@ -69,6 +69,53 @@ impl Crops {
         self.cut(&self.decode(example.image)?, rect, side)
     }
 
+    /// The part of the network's input around the unit of a dataset example, `[3, height, width]`,
+    /// red, green, blue from 0 to 1.
+    ///
+    /// # Errors
+    /// The image cannot be read, or the input is smaller than `extents`.
+    pub fn window(
+        &self,
+        layer: &LayerInfo,
+        example: &DatasetExample,
+        extents: [usize; 2],
+    ) -> Result<Vec<f32>, SiteError> {
+        let picture = |reason: String| SiteError::Picture { reason };
+        let pixels = self
+            .preprocessing
+            .input_pixels(&self.decode(example.image)?)
+            .map_err(|error| picture(error.to_string()))?;
+        let (rows, columns) = (pixels.height() as usize, pixels.width() as usize);
+        let [height, width] = extents;
+        if height > rows || width > columns {
+            return Err(picture(format!(
+                "the input of {columns}x{rows} pixels has no part of {width}x{height}"
+            )));
+        }
+        let unit = [example.row, example.column];
+        let field = ReceptiveField::of_layer(layer);
+        let first = |axis: usize, extent: usize, input: usize| {
+            let middle = field.start[axis]
+                + field.stride[axis] * f64::from(unit[axis])
+                + (f64::from(field.size[axis]) - extent as f64) / 2.0;
+            middle.clamp(0.0, (input - extent) as f64) as usize
+        };
+        let (top, left) = (first(0, height, rows), first(1, width, columns));
+        let mut window = Vec::with_capacity(3 * height * width);
+        for colour in 0..3 {
+            for row in pixels
+                .data()
+                .chunks_exact(3 * columns)
+                .skip(top)
+                .take(height)
+            {
+                let pixels = row.iter().skip(3 * left + colour).step_by(3).take(width);
+                window.extend(pixels.map(|&level| f32::from(level) / 255.0));
+            }
+        }
+        Ok(window)
+    }
+
     /// Tiles of several examples side by side, `columns` in a row; images that cannot be read leave
     /// grey tiles. Each image is decoded once.
     ///
@@ -218,7 +265,7 @@ pub fn encode(image: &DecodedImage) -> Result<Vec<u8>, SiteError> {
 }
 
 /// Square tiles on one picture `[rows x side, columns x side, 3]`, u8.
-struct Sheet {
+pub(crate) struct Sheet {
     side: usize,
     columns: usize,
     width: usize,
@@ -227,7 +274,7 @@ struct Sheet {
 }
 
 impl Sheet {
-    fn new(tiles: usize, columns: u32, side: u32) -> Self {
+    pub(crate) fn new(tiles: usize, columns: u32, side: u32) -> Self {
         let columns = columns.max(1) as usize;
         let side = side as usize;
         let width = columns.min(tiles.max(1)) * side;
@@ -241,7 +288,7 @@ impl Sheet {
         }
     }
 
-    fn draw(&mut self, place: usize, tile: &DecodedImage) {
+    pub(crate) fn draw(&mut self, place: usize, tile: &DecodedImage) {
         let (row, column) = (place / self.columns, place % self.columns);
         let tile_width = tile.width() as usize * 3;
         let lines = tile.data().chunks_exact(tile_width.max(1)).take(self.side);
@@ -255,7 +302,7 @@ impl Sheet {
         }
     }
 
-    fn encode(self) -> Result<Vec<u8>, SiteError> {
+    pub(crate) fn encode(self) -> Result<Vec<u8>, SiteError> {
         let image = DecodedImage::from_rgb(self.width as u32, self.height as u32, self.pixels)
             .ok_or_else(|| SiteError::Picture {
                 reason: "the sheet is too large".to_owned(),

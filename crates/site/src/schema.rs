@@ -146,6 +146,27 @@ pub struct PictureFacts {
     pub features: bool,
 }
 
+/// `features/<layer>.json`: channels with a feature visualisation, ascending; none where none was made.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct FeatureFile {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The channel.
+    pub channel: Vec<u32>,
+    /// Largest activation on the picture in units of that of the best image; absent where no image
+    /// activates the channel.
+    pub relative: Vec<Option<f32>>,
+    /// How much the layers below do what they do for the channel's best images: 1 is as much as these
+    /// among each other; absent where it was not measured.
+    pub naturalness: Vec<Option<f32>>,
+    /// The picture is not processed like natural images and should be trusted less.
+    pub unnatural: Vec<bool>,
+    /// There is a strip as well, `media/feature-detail`.
+    pub detail: Vec<bool>,
+    /// Others are drawn when asked for: by a POST without content to their `media/feature` address.
+    pub on_request: bool,
+}
+
 /// An image that could not be used.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(TS))]

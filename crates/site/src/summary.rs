@@ -4,7 +4,7 @@ use crate::SiteError;
 use crate::bundle::{Bundle, PICTURES};
 use crate::schema::{
     BUNDLE_SCHEMA_VERSION, ClassTable, ConfusionTable, FaithfulnessFacts, ImageFacts, LayerFacts,
-    ModelFacts, PROBABILITY_BINS, SiteManifest, SkippedFacts,
+    ModelFacts, PROBABILITY_BINS, PictureFacts, SiteManifest, SkippedFacts,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -66,7 +66,10 @@ pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
         top_rule: questions.top_rule(),
         faithfulness: faithfulness(questions.run().path()),
         layers: layers.collect(),
-        pictures: bundle.crops.is_ok().then_some(PICTURES),
+        pictures: bundle.crops.is_ok().then(|| PictureFacts {
+            features: bundle.has_features(),
+            ..PICTURES
+        }),
         photos: bundle.look.is_some(),
         skipped: skipped.collect::<Result<_, _>>()?,
     })

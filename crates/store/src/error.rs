@@ -74,6 +74,30 @@ pub enum StoreError {
         /// The run folder.
         path: PathBuf,
     },
+    /// Pictures are to be added to others made with other settings.
+    #[error(
+        "the pictures of this layer were made with other settings ({field} is {found} there and \
+         {wanted} now); take the same settings, or remove the folder to make all anew: {}",
+        path.display()
+    )]
+    FeaturesDiffer {
+        /// Dotted path of the first field that differs.
+        field: String,
+        /// Its value there, shortened.
+        found: String,
+        /// Its value asked for, shortened.
+        wanted: String,
+        /// The layer's folder.
+        path: PathBuf,
+    },
+    /// A picture is not what was committed.
+    #[error("the picture is damaged ({reason}): {}", path.display())]
+    Picture {
+        /// One sentence.
+        reason: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// The description of a run contradicts itself.
     #[error("the run cannot be described: {reason}")]
     SpecInvalid {

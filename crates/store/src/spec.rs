@@ -141,7 +141,7 @@ fn value_of(spec: &RunSpec) -> Result<Value, StoreError> {
     })
 }
 
-fn difference(field: &str, left: &Value, right: &Value) -> Option<Difference> {
+pub(crate) fn difference(field: &str, left: &Value, right: &Value) -> Option<Difference> {
     match (left, right) {
         (Value::Object(a), Value::Object(b)) => {
             let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();

@@ -203,7 +203,7 @@ fn check_empty(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
+pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
     let name = path.join(LOCK_NAME);
     let file = File::options()
         .create(true)

@@ -2,6 +2,7 @@
 
 use super::graph::graph_choices;
 use super::layer_name;
+use crate::model;
 use crate::query_args::PathsArgs;
 use crate::recount::NetworkRecount;
 use crate::table::{Entry, Table};
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 use summit_explain::paths::{PathNode, frequent_paths, paths_through};
 use summit_explain::{AttributionGraph, GroupSpec, class_name};
 use summit_query::{Questions, in_parallel};
-use summit_tables::{ChannelId, ClassId, Grouping, LayerId};
+use summit_tables::{ClassId, Grouping, LayerId};
 
 /// Paths of one length considered.
 const MOST_PATHS: usize = 200_000;
@@ -124,14 +125,9 @@ fn step(questions: &Questions, node: &PathNode) -> String {
 }
 
 fn path_node(questions: &Questions, text: &str) -> Result<PathNode> {
-    let (layer, channel) = text
-        .rsplit_once(':')
-        .with_context(|| format!("--through {text}: LAYER:CHANNEL is needed"))?;
-    let channel = channel
-        .parse()
-        .with_context(|| format!("--through {text}: \"{channel}\" is not a channel"))?;
+    let (layer, channel) = model::find_channel(text, questions.layers()).context("--through")?;
     Ok(PathNode {
-        layer: questions.layer(layer)?.0,
-        channel: ChannelId(channel),
+        layer: layer.0,
+        channel,
     })
 }

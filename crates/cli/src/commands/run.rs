@@ -153,10 +153,11 @@ fn use_ort(_: &mut Pass, _: &Model, _: &RunArgs) -> Result<()> {
 
 fn pass_options(args: &RunArgs, layers: &[LayerValue]) -> Result<PassOptions> {
     let rule = args.top_k.map_or(TopRule::Mass(args.mass), TopRule::TopK);
+    let infos: Vec<_> = layers.iter().map(|layer| layer.info.clone()).collect();
     let mut excluded = args
         .exclude
         .iter()
-        .map(|text| excluded_channel(text, layers).with_context(|| format!("--exclude {text}")))
+        .map(|text| model::find_channel(text, &infos).context("--exclude"))
         .collect::<Result<Vec<_>>>()?;
     excluded.extend(proposed(args, layers)?);
     excluded.sort_unstable();
@@ -190,30 +191,6 @@ fn proposed(args: &RunArgs, layers: &[LayerValue]) -> Result<Vec<(LayerId, Chann
         channels.map(move |outlier| (outliers.layer, outlier.channel))
     });
     Ok(of_layer.collect())
-}
-
-/// From `LAYER:CHANNEL`.
-fn excluded_channel(text: &str, layers: &[LayerValue]) -> Result<(LayerId, ChannelId)> {
-    let (name, channel) = text
-        .rsplit_once(':')
-        .context("LAYER:CHANNEL is needed, for example mixed4a:55")?;
-    let (index, layer) = layers
-        .iter()
-        .enumerate()
-        .find(|(_, layer)| layer.info.name == name)
-        .with_context(|| format!("there is no layer \"{name}\"; `summit inspect` lists them"))?;
-    let channels = layer.info.channels;
-    let channel = channel
-        .parse()
-        .ok()
-        .filter(|&channel| channel < channels)
-        .with_context(|| {
-            format!(
-                "\"{channel}\" is none of the layer's channels 0 to {}",
-                channels - 1
-            )
-        })?;
-    Ok((LayerId::from_index(index), ChannelId(channel)))
 }
 
 fn spec(

@@ -1,6 +1,7 @@
 //! `summit serve`: a run, or an exported site, in the browser.
 
 use crate::args::ServeArgs;
+use crate::features::QueuePainter;
 use crate::look::NetworkLook;
 use crate::message;
 use crate::query_args::RecountArgs;
@@ -63,7 +64,10 @@ fn open(args: &ServeArgs) -> Result<Arc<dyn BundleSource>> {
             images: args.images.clone(),
         };
         let look = NetworkLook::new(args.run.clone(), places);
-        bundle.with_look(Arc::new(look))
+        let painter = QueuePainter::start(&args.run, args.images.clone());
+        bundle
+            .with_look(Arc::new(look))
+            .with_painter(Arc::new(painter))
     } else {
         bundle
     }))

@@ -11,7 +11,7 @@ use summit_influence::whatif::{Change, Effect, Summary, summarise, what_if};
 use summit_influence::{Member, sample};
 use summit_nn::onnx::{ChannelFactors, scale_channels};
 use summit_query::Questions;
-use summit_tables::{ChannelId, ClassId};
+use summit_tables::ClassId;
 
 /// Confusions listed on screen.
 const LISTED: usize = 10;
@@ -59,20 +59,8 @@ fn changes(questions: &Questions, args: &WhatifArgs) -> Result<Vec<Change>> {
         .map(|(text, parts)| {
             let wrong = || format!("\"{text}\": LAYER:CHANNEL, and for --boost :FACTOR, is needed");
             let (place, factor) = parts.with_context(wrong)?;
-            let (layer, channel) = place.rsplit_once(':').with_context(wrong)?;
-            let layer = questions.layer(layer)?;
-            let channel = ChannelId(channel.parse().ok().with_context(wrong)?);
+            let (layer, channel) = model::find_channel(place, questions.layers())?;
             let factor: f32 = factor.parse().ok().with_context(wrong)?;
-            let channels = questions
-                .layers()
-                .get(layer.index())
-                .map_or(0, |l| l.channels);
-            if channel.0 >= channels {
-                bail!(
-                    "\"{text}\": the layer's channels are 0 to {}",
-                    channels.saturating_sub(1)
-                );
-            }
             if !factor.is_finite() {
                 bail!("\"{text}\": the factor must be a finite number");
             }

@@ -15,6 +15,8 @@ mod arguments;
 mod case;
 mod command;
 mod disk;
+mod explain_image;
+mod features;
 mod finite;
 mod identical;
 mod images;

@@ -13,6 +13,7 @@
 mod apply;
 mod geometry;
 mod metadata;
+mod unit;
 
 pub(crate) use apply::resample;
 pub use geometry::InputGeometry;

@@ -6,10 +6,12 @@
 
 pub mod ir;
 pub(crate) mod lrn;
+mod resized;
 pub mod shape;
 mod simplify;
 mod verify;
 
+pub use resized::resized;
 pub use simplify::{prune, recognise_patterns};
 pub use verify::{VerifyError, verify};
 

@@ -149,6 +149,13 @@ async fn answer(site: &Arc<Site>, request: &Parts, body: Body) -> Response {
     if request.method == Method::POST && path == PHOTO {
         return look(site, body).await;
     }
+    let file = path.strip_prefix("bundle/").and_then(BundleFile::parse);
+    if let (&Method::POST, Some(BundleFile::Feature(layer, channel))) = (&request.method, file) {
+        return change(site, StatusCode::ACCEPTED, move |source| {
+            source.draw(layer, channel)
+        })
+        .await;
+    }
     if request.method != Method::GET && request.method != Method::HEAD {
         return refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET is understood");
     }
@@ -162,7 +169,7 @@ async fn answer(site: &Arc<Site>, request: &Parts, body: Body) -> Response {
             Err(error) => refusal(StatusCode::NOT_FOUND, &error.to_string()),
         };
     }
-    let Some(file) = path.strip_prefix("bundle/").and_then(BundleFile::parse) else {
+    let Some(file) = file else {
         return refusal(StatusCode::NOT_FOUND, "there is no such file");
     };
     match made(site, file).await {
@@ -211,21 +218,33 @@ async fn annotate(site: &Arc<Site>, body: Body) -> Response {
     let Ok(annotation) = serde_json::from_slice::<Annotation>(&bytes) else {
         return refusal(StatusCode::BAD_REQUEST, "the name is not understood");
     };
+    change(site, StatusCode::NO_CONTENT, move |source| {
+        source.annotate(annotation)
+    })
+    .await
+}
+
+/// Has the source changed, and answers with `done`.
+async fn change(
+    site: &Site,
+    done: StatusCode,
+    change: impl FnOnce(&dyn BundleSource) -> Result<(), SiteError> + Send + 'static,
+) -> Response {
     let source = Arc::clone(&site.source);
-    match tokio::task::spawn_blocking(move || source.annotate(annotation)).await {
-        Ok(Ok(())) => StatusCode::NO_CONTENT.into_response(),
-        Ok(Err(error @ SiteError::ReadOnly)) => {
-            refusal(StatusCode::METHOD_NOT_ALLOWED, &error.to_string())
-        }
-        Ok(Err(error @ SiteError::Annotation { .. })) => {
-            refusal(StatusCode::BAD_REQUEST, &error.to_string())
-        }
-        Ok(Err(error)) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-        Err(_) => refusal(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the name could not be kept",
-        ),
-    }
+    let Ok(outcome) = tokio::task::spawn_blocking(move || change(source.as_ref())).await else {
+        return refusal(StatusCode::INTERNAL_SERVER_ERROR, "it could not be kept");
+    };
+    let Err(error) = outcome else {
+        return done.into_response();
+    };
+    let status = match error {
+        SiteError::ReadOnly | SiteError::DrawsNothing => StatusCode::METHOD_NOT_ALLOWED,
+        SiteError::Annotation { .. } => StatusCode::BAD_REQUEST,
+        SiteError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        SiteError::Absent { .. } => StatusCode::NOT_FOUND,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    refusal(status, &error.to_string())
 }
 
 /// Has one photograph looked at; takes its turn like a file that is made.
