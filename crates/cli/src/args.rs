@@ -346,6 +346,9 @@ pub struct ServeArgs {
     /// Folder of the images, if it moved since the run.
     #[arg(long, value_name = "FOLDER")]
     pub images: Option<PathBuf>,
+    /// The network, if it has moved since the run; it looks at photographs.
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
     /// Read the interface from this folder (for its development).
     #[arg(long, value_name = "FOLDER")]
     pub ui_dir: Option<PathBuf>,

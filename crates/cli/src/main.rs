@@ -11,6 +11,7 @@ mod args;
 mod commands;
 mod evidence_args;
 mod features;
+mod look;
 mod message;
 mod model;
 mod network;

@@ -42,6 +42,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
         port: args.port,
         allow_host: Vec::new(),
         images: None,
+        model: None,
         ui_dir: None,
     })
 }
