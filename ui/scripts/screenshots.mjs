@@ -39,6 +39,8 @@ const ALL_VIEWS = [
     },
   ],
   ['compare', `class=${first}&compare=${second}`],
+  ['right-wrong', `class=${first}&part=right&compare=${first}&comparepart=wrong`],
+  ['images', `class=${first}&points=images`],
   ['errors', worst ? `view=errors&cell=${worst.cell.map(key).join(',')}` : 'view=errors'],
 ];
 const VIEWS = ONLY ? single.map((view) => view.split(/=(.*)/s, 2)) : ALL_VIEWS;

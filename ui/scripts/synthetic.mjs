@@ -64,6 +64,7 @@ function manifest() {
     measure: 'conv-max',
     top_rule: { mass: 0.03 },
     faithfulness: [],
+    photos: false,
     layers,
     pictures: {
       overview_tile: 32,

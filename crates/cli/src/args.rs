@@ -235,9 +235,10 @@ pub struct GraphArgs {
     /// A class stands for the images predicted as it instead of those labelled as it.
     #[arg(long)]
     pub by_prediction: bool,
-    /// What scores and edges are; flow, flow-ig and lrp must have been measured with `summit flow`.
-    #[arg(long, value_enum, default_value_t = MeasureArg::ConvMax)]
-    pub measure: MeasureArg,
+    /// What scores and edges are; flow, flow-ig and lrp must have been measured with `summit flow`
+    /// [default: flow where the run holds it, else conv-max].
+    #[arg(long, value_enum)]
+    pub measure: Option<MeasureArg>,
     /// Draw edges with a negative effect as well (signed measures).
     #[arg(long)]
     pub negative: bool,
@@ -281,6 +282,9 @@ pub struct ServeArgs {
     /// Folder of the images, if it moved since the run.
     #[arg(long, value_name = "FOLDER")]
     pub images: Option<PathBuf>,
+    /// The network, if it has moved since the run; it looks at photographs.
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
     /// Read the interface from this folder (for its development).
     #[arg(long, value_name = "FOLDER")]
     pub ui_dir: Option<PathBuf>,

@@ -13,6 +13,7 @@ mod bucket;
 mod commands;
 mod evidence_args;
 mod features;
+mod look;
 mod message;
 mod model;
 mod network;

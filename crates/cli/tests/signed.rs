@@ -84,6 +84,12 @@ fn from_a_run_to_graphs_what_if_and_evaluation() {
             .all(|node| node["score"]["mean"].as_f64() > Some(0.0))
     );
 
+    // Where it was measured it is what is drawn.
+    let unasked = answer(&["graph", &run, "--class", "0", "--format", "json"]);
+    assert_eq!(unasked, graph(&run));
+    let counted = ["graph", &run, "--class", "0", "--measure", "conv-max"];
+    assert!(answer(&counted).contains("conv-max graph"));
+
     // Totals need no table, and what they are is said.
     let totals = ["graph", &run, "--class", "0", "--measure", "flow-totals"];
     assert!(answer(&totals).contains("flow-totals graph"));

@@ -108,9 +108,9 @@ impl Served {
     }
 
     /// Sends the request exactly as given.
-    fn raw(&self, request: &str) -> Answer {
+    fn raw(&self, request: impl AsRef<[u8]>) -> Answer {
         let mut stream = TcpStream::connect(&self.host).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(request.as_ref()).unwrap();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         let end = bytes
@@ -140,22 +140,28 @@ impl Served {
 
     fn get_with(&self, path: &str, headers: &str) -> Answer {
         let host = &self.host;
-        self.raw(&format!(
-            "GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: close\r\n\r\n"
-        ))
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: close\r\n\r\n");
+        self.raw(request)
+    }
+
+    /// As the page of `origin` would.
+    fn post(&self, path: &str, origin: &str, body: impl AsRef<[u8]>) -> Answer {
+        let (host, body) = (&self.host, body.as_ref());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
+        self.raw([head.as_bytes(), body].concat())
+    }
+
+    fn own(&self) -> String {
+        format!("http://{}", self.host)
     }
 
     fn get(&self, path: &str) -> Answer {
         self.get_with(path, "")
-    }
-
-    fn post(&self, path: &str, origin: &str, body: &str) -> Answer {
-        let host = &self.host;
-        self.raw(&format!(
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        ))
     }
 
     fn json(&self, path: &str) -> Value {
@@ -200,7 +206,7 @@ fn the_page_and_nothing_beside_it() {
         );
     }
     let host = &served.host;
-    let post = served.raw(&format!(
+    let post = served.raw(format!(
         "POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     ));
     assert_eq!(post.status, 405);
@@ -212,7 +218,7 @@ fn only_its_own_pages_may_ask() {
     let port = served.host.rsplit_once(':').unwrap().1.to_owned();
     let with_host = |host: &str| {
         served
-            .raw(&format!(
+            .raw(format!(
                 "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
             ))
             .status
@@ -321,6 +327,52 @@ fn one_graph_wherever_it_is_shown() {
     }
 }
 
+/// A photograph that is an image of the run is seen as the run saw it.
+#[test]
+fn a_photograph_is_looked_at() {
+    let served = Served::start(run(), &[]);
+    assert_eq!(served.json("/bundle/manifest.json")["photos"], true);
+    let images = served.json("/bundle/images/3.json");
+    let path = images["path"][0].as_str().unwrap();
+    let photo = std::fs::read(run().parent().unwrap().join("images").join(path)).unwrap();
+    let answer = served.post("/bundle/photo", &served.own(), &photo);
+    assert_eq!(answer.status, 200);
+    let seen: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(seen["class"][0], images["prediction"][0]);
+    let difference =
+        seen["probability"][0].as_f64().unwrap() - images["probability"][0].as_f64().unwrap();
+    assert!(difference.abs() < 1e-3, "{difference}");
+    let carriers = served.json("/bundle/carriers/3.json");
+    let columns = |file: &Value| {
+        let layers = file["layer"].as_array().unwrap().clone();
+        layers
+            .into_iter()
+            .zip(file["channel"].as_array().unwrap().clone())
+            .map(|(layer, channel)| (layer.as_u64().unwrap(), channel.as_u64().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let tops: std::collections::BTreeSet<_> = columns(&seen).into_iter().collect();
+    let places = carriers["images"].as_array().unwrap().iter();
+    let of_first = columns(&carriers)
+        .into_iter()
+        .zip(places)
+        .filter(|(_, places)| places[0] == 0)
+        .map(|(key, _)| key)
+        .collect();
+    assert_eq!(tops, of_first);
+
+    assert_eq!(
+        served
+            .post("/bundle/photo", "http://evil.example", &photo)
+            .status,
+        403
+    );
+    let broken = served.post("/bundle/photo", &served.own(), b"no image at all");
+    assert_eq!(broken.status, 400);
+    let said = String::from_utf8_lossy(&broken.body);
+    assert!(said.contains("the photograph cannot be read"), "{said}");
+}
+
 /// Parts of a class are groups of `summit graph`; what stands behind a graph fits it.
 #[test]
 fn parts_inputs_and_carriers_fit_the_class() {
@@ -411,8 +463,13 @@ fn an_export_holds_what_serve_shows() {
         5 + 2 + 4 + 5 * 4 + 7 * 8 + parts + 2 * channels
     );
     for (path, content) in &files {
-        // Names can be given where the run is served, so that file says so in one and not the other.
-        let only_here = [".nojekyll", "README.txt", "bundle/annotations.json"];
+        // Names and photographs are taken where the run is served, which these files tell.
+        let only_here = [
+            ".nojekyll",
+            "README.txt",
+            "bundle/annotations.json",
+            "bundle/manifest.json",
+        ];
         if only_here.contains(&path.as_str()) {
             continue;
         }
@@ -426,9 +483,13 @@ fn an_export_holds_what_serve_shows() {
     }
 
     let again = Served::start(&site, &[]);
-    for path in ["/", "/bundle/manifest.json", "/bundle/media/detail/3/1.jpg"] {
+    for path in ["/", "/bundle/classes.json", "/bundle/media/detail/3/1.jpg"] {
         assert_eq!(again.get(path).body, served.get(path).body, "{path}");
     }
+    let [exported, mut live] = [&again, &served].map(|site| site.json("/bundle/manifest.json"));
+    live["photos"] = false.into();
+    assert_eq!(exported, live);
+    assert_eq!(again.post("/bundle/photo", &again.own(), b"").status, 405);
     assert_eq!(again.get("/bundle/graphs/99.json").status, 404);
     assert_eq!(again.get("/README.txt").status, 404);
 
@@ -491,7 +552,7 @@ fn names_are_kept_with_the_run() {
     let served = Served::start(&copy, &[]);
     let layer = served.json("/bundle/manifest.json")["layers"][1]["name"].clone();
     let post = |origin: &str, body: &str| served.post("/bundle/annotations.json", origin, body);
-    let own = format!("http://{}", served.host);
+    let own = served.own();
     let name = format!(r#"{{"layer": {layer}, "channel": 3, "text": "grass"}}"#);
     assert_eq!(post("http://evil.example", &name).status, 403);
     for refused in ["", "{}", r#"{"layer": "none", "channel": 0, "text": "x"}"#] {

@@ -7,10 +7,12 @@
 use crate::features::Painter;
 use crate::file::{BundleFile, PointKind};
 use crate::parts::TopsOfLayer;
+use crate::photo::Look;
 use crate::pictures::{Crops, encode};
 use crate::schema::{
     ActivationFile, ActivationRow, Annotation, AnnotationFile, BUNDLE_SCHEMA_VERSION,
-    ChannelExamples, ChannelFile, EmbeddingFile, ImageFile, PictureFacts, SimilarityFile,
+    ChannelExamples, ChannelFile, EmbeddingFile, ImageFile, PhotoFile, PictureFacts,
+    SimilarityFile,
 };
 use crate::{Annotations, SiteError, summary};
 use serde::Serialize;
@@ -68,6 +70,15 @@ pub trait BundleSource: Send + Sync {
         let _ = annotation;
         Err(SiteError::ReadOnly)
     }
+
+    /// Runs the network on a photograph, the bytes of a file.
+    ///
+    /// # Errors
+    /// There is no network, or it is no image.
+    fn look(&self, photo: &[u8]) -> Result<PhotoFile, SiteError> {
+        let _ = photo;
+        Err(SiteError::NoNetwork)
+    }
 }
 
 /// A run's bundle, made on demand.
@@ -80,6 +91,7 @@ pub struct Bundle {
     pub(crate) crops: Result<Crops, String>,
     pub(crate) painter: Option<Arc<dyn Painter>>,
     annotations: Annotations,
+    pub(crate) look: Option<Arc<dyn Look>>,
     counts: Vec<OnceLock<ActivationCounts>>,
     examples: Vec<OnceLock<Vec<DatasetExample>>>,
     maps: OnceLock<Maps>,
@@ -113,6 +125,7 @@ impl Bundle {
             groups,
             data_set,
             annotations: Annotations::of_run(path),
+            look: None,
             crops,
             painter: None,
             counts: (0..layers).map(|_| OnceLock::new()).collect(),
@@ -122,6 +135,13 @@ impl Bundle {
             tops: OnceLock::new(),
             questions,
         })
+    }
+
+    /// The same bundle, which has photographs looked at.
+    #[must_use]
+    pub fn with_look(mut self, look: Arc<dyn Look>) -> Self {
+        self.look = Some(look);
+        self
     }
 
     /// The same bundle, whose missing feature visualisations are drawn when asked for.
@@ -331,7 +351,7 @@ impl Bundle {
     }
 
     /// Images of a class, hardest first.
-    pub(crate) fn hardest(&self, class: ClassId) -> Result<Vec<&ImageRecord>, SiteError> {
+    fn hardest(&self, class: ClassId) -> Result<Vec<&ImageRecord>, SiteError> {
         self.size(class)?;
         let of_class = |record: &&ImageRecord| explained_class(record) == Some(class);
         Ok(by_margin(self.questions.records().iter().filter(of_class)))
@@ -445,13 +465,15 @@ impl Bundle {
             .sheet(info, &examples, columns, PICTURES.detail_tile)
     }
 
+    /// Images on a class's sheet, in its order.
+    pub(crate) fn sheet_images(&self, class: ClassId) -> Result<Vec<ImageId>, SiteError> {
+        let hardest = self.hardest(class)?.into_iter();
+        let shown = hardest.take(PICTURES.sheet_images as usize);
+        Ok(shown.map(|record| record.image).collect())
+    }
+
     fn sheet(&self, class: ClassId) -> Result<Vec<u8>, SiteError> {
-        let images: Vec<ImageId> = self
-            .hardest(class)?
-            .iter()
-            .take(PICTURES.sheet_images as usize)
-            .map(|record| record.image)
-            .collect();
+        let images = self.sheet_images(class)?;
         self.crops()?
             .contact_sheet(&images, PICTURES.sheet_columns, PICTURES.sheet_tile)
     }
@@ -499,6 +521,12 @@ impl BundleSource for Bundle {
 
     fn annotate(&self, annotation: Annotation) -> Result<(), SiteError> {
         self.annotations.set(self.questions.layers(), annotation)
+    }
+
+    fn look(&self, photo: &[u8]) -> Result<PhotoFile, SiteError> {
+        let look = self.look.as_ref().ok_or(SiteError::NoNetwork)?;
+        look.look(photo)
+            .map_err(|reason| SiteError::Photo { reason })
     }
 }
 

@@ -37,6 +37,15 @@ pub enum SiteError {
     /// An exported site is not written to.
     #[error("names can be given while the run itself is served")]
     ReadOnly,
+    /// No network is at hand to look at photographs.
+    #[error("photographs can be looked at while the run itself is served on this computer")]
+    NoNetwork,
+    /// A photograph cannot be looked at.
+    #[error("{reason}")]
+    Photo {
+        /// Why.
+        reason: String,
+    },
     /// Feature visualisations are drawn for a run whose network is at hand, by this computer alone.
     #[error("feature visualisations are not drawn here")]
     DrawsNothing,

@@ -4,7 +4,7 @@
 //! Place in the flow: [`crate::bundle`] asks, `query` answers. Nothing here needs the network: a part
 //! of a class is made of whole cells of the confusion matrix.
 
-use crate::bundle::{Bundle, PICTURES, json};
+use crate::bundle::{Bundle, json};
 use crate::file::Part;
 use crate::schema::{BUNDLE_SCHEMA_VERSION, CarrierFile, InputFile};
 use crate::{BundleFile, SiteError};
@@ -151,12 +151,7 @@ impl Bundle {
 
     /// In which of a class's images a channel is a top channel.
     pub(crate) fn carriers(&self, class: ClassId) -> Result<CarrierFile, SiteError> {
-        let images: Vec<ImageId> = self
-            .hardest(class)?
-            .iter()
-            .take(PICTURES.sheet_images as usize)
-            .map(|record| record.image)
-            .collect();
+        let images = self.sheet_images(class)?;
         let mut file = CarrierFile {
             schema_version: BUNDLE_SCHEMA_VERSION,
             ..CarrierFile::default()

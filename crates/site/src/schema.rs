@@ -51,6 +51,8 @@ pub struct SiteManifest {
     #[cfg_attr(test, ts(optional))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pictures: Option<PictureFacts>,
+    /// The server runs the network on photographs sent to it.
+    pub photos: bool,
     /// Images that could not be used, at most 100.
     pub skipped: Vec<SkippedFacts>,
 }
@@ -321,6 +323,24 @@ pub struct InputFile {
     /// Channels of the layer below by influence, largest first: `[channel, influence, count]`, both
     /// in images of the class.
     pub inputs: Vec<Vec<[u32; 3]>>,
+}
+
+/// What the network says of a photograph that is not of the run.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct PhotoFile {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The most probable classes, most probable first.
+    pub class: Vec<u32>,
+    /// Their probabilities.
+    pub probability: Vec<f32>,
+    /// Layer of each top channel.
+    pub layer: Vec<u32>,
+    /// The top channel.
+    pub channel: Vec<u32>,
+    /// Its share of the layer's activation.
+    pub share: Vec<f32>,
 }
 
 /// `channels/<layer>.json`: what every channel of a layer answers to.

@@ -44,6 +44,7 @@ fn generated() -> String {
         declaration::<ImageFile>(&config),
         declaration::<CarrierFile>(&config),
         declaration::<InputFile>(&config),
+        declaration::<PhotoFile>(&config),
         declaration::<ChannelFile>(&config),
         declaration::<ChannelExamples>(&config),
         declaration::<AnnotationFile>(&config),

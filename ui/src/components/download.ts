@@ -50,6 +50,13 @@ export async function pngOf(svg: string, scale: number): Promise<Blob> {
   }
 }
 
+/** Text inside an SVG. */
+export const escape = (text: string) =>
+  text.replace(
+    /[&<>"]/g,
+    (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c] ?? c,
+  );
+
 /** Rows of a table as CSV (RFC 4180). */
 export function csv(rows: (string | number | undefined)[][]): string {
   return `${rows.map((row) => row.map(quoted).join(',')).join('\r\n')}\r\n`;

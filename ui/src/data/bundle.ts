@@ -1,4 +1,5 @@
 // Reads the bundle: fetches its files, checks them at the boundary, keeps them.
+import type { FeatureFile } from './features.svelte';
 import type { Part } from '../state/url';
 import { BUNDLE_SCHEMA_VERSION, GRAPH_SCHEMA_VERSION } from './generated/schema';
 import type {
@@ -13,6 +14,7 @@ import type {
   EmbeddingFile,
   ImageFile,
   InputFile,
+  PhotoFile,
   SimilarityFile,
   SiteManifest,
 } from './generated/schema';
@@ -181,6 +183,29 @@ export class Bundle {
     });
   }
 
+  /** Feature visualisations of a layer; more may be made while the page is open. */
+  features = (layer: number) =>
+    this.#load(
+      `features/${layer}.json`,
+      all(bundleVersion, columns('channel', 'relative', 'naturalness', 'unnatural', 'detail')),
+    ) as Promise<FeatureFile>;
+
+  /** Asks for the feature visualisation of a channel. */
+  async draw(layer: number, channel: number) {
+    await this.#answer(`media/feature/${layer}/${channel}.jpg`, { method: 'POST' });
+  }
+
+  /** What the network says of a photograph. */
+  async photo(picture: Blob): Promise<PhotoFile> {
+    const response = await this.#answer('photo', { method: 'POST', body: picture });
+    const check = all(
+      bundleVersion,
+      columns('class', 'probability'),
+      columns('layer', 'channel', 'share'),
+    );
+    return (await this.#checked('photo', response, check)) as PhotoFile;
+  }
+
   images = (classId: number) =>
     this.#json<ImageFile>(
       `images/${classId}.json`,
@@ -222,7 +247,10 @@ export class Bundle {
   }
 
   async #load(file: string, check: Check): Promise<unknown> {
-    const response = await this.#answer(file);
+    return this.#checked(file, await this.#answer(file), check);
+  }
+
+  async #checked(file: string, response: Response, check: Check): Promise<unknown> {
     let value: unknown;
     try {
       value = await response.json();

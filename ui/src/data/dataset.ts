@@ -1,6 +1,7 @@
 // What is known of the run as a whole, in the shape the views want.
 import type { Bundle } from './bundle';
 import type { ClassTable, LayerFacts, SiteManifest } from './generated/schema';
+import { Features } from './features.svelte';
 import { Names } from './names.svelte';
 
 /** A class with images. */
@@ -21,6 +22,7 @@ export class Dataset {
   readonly classes: ClassInfo[];
   readonly byId: Map<number, ClassInfo>;
   readonly names: Names;
+  readonly features: Features;
   readonly #byKey = new Map<string, number>();
 
   constructor(
@@ -29,6 +31,7 @@ export class Dataset {
     readonly table: ClassTable,
   ) {
     this.names = new Names(bundle, manifest.layers);
+    this.features = new Features(bundle, manifest.layers.length);
     const all = table.name.map((name, id): ClassInfo => {
       const labelled = table.labelled[id] ?? 0;
       return {
@@ -84,6 +87,8 @@ export class Dataset {
 
   /** Picture of a channel; null where there are none. */
   channelPicture(layer: number, channel: number): string | null {
+    if (this.features.shown && this.features.of(layer, channel))
+      return this.bundle.picture(`feature/${layer}/${channel}`);
     return this.manifest.pictures ? this.bundle.picture(`top/${layer}/${channel}`) : null;
   }
 }

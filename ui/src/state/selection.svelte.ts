@@ -44,9 +44,36 @@ export class Selection {
     this.layer = startLayer(dataset);
   }
 
+  /** Feature visualisations are shown in place of crops. */
+  get features(): boolean {
+    return this.#dataset.features.shown;
+  }
+
+  set features(shown: boolean) {
+    void this.#dataset.features.show(shown);
+  }
+
+  showFeatures(shown: boolean) {
+    this.features = shown;
+    this.#record();
+  }
+
   get link(): LinkState {
-    const { class: id, part, compare, comparePart, layer, node, view, cell, group, points } = this;
-    return { class: id, part, compare, comparePart, layer, node, view, cell, group, points };
+    const { class: id, part, compare, comparePart, layer, node, view, cell, group } = this;
+    const { points, features } = this;
+    return {
+      class: id,
+      part,
+      compare,
+      comparePart,
+      layer,
+      node,
+      view,
+      cell,
+      group,
+      points,
+      features,
+    };
   }
 
   /** The whole address, for the clipboard. */

@@ -30,6 +30,8 @@ export interface LinkState {
   /** Classes listed; empty: all. */
   group: readonly number[];
   points: PointKind;
+  /** Feature visualisations in place of crops. */
+  features: boolean;
 }
 
 export interface Parsed {
@@ -64,6 +66,7 @@ export function format(state: LinkState, dataset: Dataset, withBundle = false): 
   if (state.group.length > 0)
     fields.push(['group', state.group.map((id) => dataset.keyOf(id)).join(',')]);
   if (state.points !== 'classes') fields.push(['points', state.points]);
+  if (state.features) fields.push(['pictures', 'features']);
   if (withBundle) fields.push(['bundle', dataset.manifest.bundle_id]);
   return fields
     .map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll('%3A', ':')}`)
@@ -84,6 +87,7 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
     cell: null,
     group: [],
     points: 'classes',
+    features: false,
   };
   const withImages = (key: string) => {
     const id = dataset.classOfKey(key);
@@ -133,6 +137,8 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
       if (value === 'channels' || value === 'images') state.points = value;
       return value === state.points;
     },
+    pictures: (value) =>
+      (state.features = value === 'features' && (dataset.manifest.pictures?.features ?? false)),
     bundle: (value) => value === dataset.manifest.bundle_id,
   };
   for (const [name, value] of fields) {

@@ -54,3 +54,54 @@ test('channels are given names, which are found and saved', async ({ site, page 
   await field.press('Enter');
   await expect(site.graph.locator('text.number', { hasText: 'round things' })).toHaveCount(0);
 });
+
+test('feature visualisations take the place of crops, where there are any', async ({
+  site,
+  page,
+}) => {
+  await site.open('class=s01');
+  const toggle = page.getByRole('button', { name: 'Feature visualisations' });
+  await expect(toggle).toHaveCount(0);
+
+  const [, channel = ''] =
+    /channel (\d+),/.exec((await site.node(/^block3, channel/).getAttribute('aria-label')) ?? '') ??
+    [];
+  await page.route('**/bundle/manifest.json', async (route) => {
+    const manifest = await (await route.fetch()).json();
+    manifest.pictures.features = true;
+    await route.fulfill({ json: manifest });
+  });
+  await page.route('**/bundle/features/*.json', (route) => {
+    const own = route.request().url().endsWith('/3.json') ? [Number(channel)] : [];
+    const column = <T>(value: T) => own.map(() => value);
+    return route.fulfill({
+      json: {
+        schema_version: 1,
+        channel: own,
+        relative: column(1.5),
+        naturalness: column(0.4),
+        unnatural: column(true),
+        detail: column(false),
+        on_request: false,
+      },
+    });
+  });
+  await page.route('**/media/feature/**', (route) =>
+    route.fulfill({
+      contentType: 'image/svg+xml',
+      body: '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+    }),
+  );
+  await page.reload();
+  await site.ready();
+  await toggle.click();
+  await expect(site.graph.locator('image[href*="/media/feature/3/"]')).toHaveCount(1);
+  await expect(site.graph.locator('image[href*="/media/top/"]').first()).toBeAttached();
+  expect(await site.hash()).toContain('pictures=features');
+  await site.node(new RegExp(`^block3, channel ${channel},`)).focus();
+  await page.keyboard.press('Enter');
+  const panel = page.getByRole('complementary');
+  await expect(panel.getByRole('img', { name: 'Feature visualisation' })).toBeVisible();
+  await expect(panel.getByText('Excites it 150 % as much as its best image.')).toBeVisible();
+  await expect(panel.getByText(/trust it less/)).toBeVisible();
+});

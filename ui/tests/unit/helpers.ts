@@ -13,6 +13,7 @@ export const manifest: SiteManifest = {
   measure: 'conv-max',
   top_rule: { mass: 0.03 },
   faithfulness: [],
+  photos: false,
   layers: [
     {
       name: 'a/relu',

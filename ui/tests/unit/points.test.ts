@@ -10,6 +10,7 @@ import {
   towards,
   unitPoints,
 } from '../../src/views/embedding/points';
+import { mapCsv, mapJson, mapSvg } from '../../src/views/embedding/export';
 import { clusters } from '../../src/views/embedding/colours';
 import { labels } from '../../src/views/embedding/labels';
 
@@ -97,8 +98,8 @@ describe('points', () => {
     );
     const inked = [...(written ?? [])].flatMap((value, index) => (value === 0 ? [] : [index]));
     const rows = new Set(inked.map((index) => Math.floor(index / 400)));
-    expect([...rows]).toEqual([148, 149, 150, 151]);
-    expect(written?.[150 * 400 + 200]).toBe(0xff0000ff);
+    expect([...rows]).toEqual([140, 141, 142, 143]);
+    expect(written?.[142 * 400 + 200]).toBe(0xff0000ff);
   });
 
   it('are handed to the graphics card as they look', () => {
@@ -133,6 +134,39 @@ describe('points', () => {
     expect(towards(cross, middle, 'ArrowDown')?.id).toBe(3);
     expect(towards(cross, middle, 'ArrowLeft')).toBeNull();
     expect(towards(cross, middle, 'Enter')).toBeNull();
+  });
+});
+
+describe('the saved map', () => {
+  const two = [point(3, 0.25, 0.5), point(4, 0.75, 0.25)];
+  const name = ({ id }: Point) => `<class> "${id}", a`;
+
+  it('draws what is in view, what stands out last', () => {
+    const style = (colour: string) => ({ colour, radius: 3 });
+    const svg = mapSvg({
+      title: 'a & b',
+      points: two,
+      frame: { width: 400, height: 300, transform: { x: 0, y: 0, k: 1 } },
+      styleOf: () => style('#111111'),
+      front: new Map([[two[0] as Point, style('#ff0000')]]),
+      labels: [{ id: 3, x: 10, y: 20, text: name(two[0] as Point), anchor: 'start' }],
+      page: '#ffffff',
+      ink: '#000000',
+    });
+    expect(svg.indexOf('#111111')).toBeLessThan(svg.indexOf('#ff0000'));
+    expect(svg.match(/<circle /g)?.length).toBe(2);
+    expect(svg).toContain('&lt;class&gt; &quot;3&quot;, a');
+    expect(svg).toContain('<title>a &amp; b</title>');
+  });
+
+  it('lists all points', () => {
+    expect(mapCsv(two, name)).toBe(
+      'id,name,x,y\r\n3,"<class> ""3"", a",0.25000,0.50000\r\n4,"<class> ""4"", a",0.75000,0.75000\r\n',
+    );
+    expect(JSON.parse(mapJson('last', two, name))).toEqual({
+      layer: 'last',
+      points: two.map((point) => ({ id: point.id, name: name(point), x: point.x, y: 1 - point.y })),
+    });
   });
 });
 

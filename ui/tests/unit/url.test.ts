@@ -14,6 +14,7 @@ const start: LinkState = {
   cell: null,
   group: [],
   points: 'classes',
+  features: false,
 };
 
 describe('links', () => {

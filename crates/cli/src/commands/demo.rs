@@ -42,6 +42,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
         port: args.port,
         allow_host: Vec::new(),
         images: None,
+        model: None,
         ui_dir: None,
     })
 }
@@ -75,7 +76,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Command lines, in order.
-fn steps(folder: &Path) -> [Vec<OsString>; 3] {
+fn steps(folder: &Path) -> [Vec<OsString>; 4] {
     let [network, images, run, graphs] =
         ["network.onnx", "images", "run", "graphs"].map(|name| folder.join(name));
     [
@@ -98,6 +99,7 @@ fn steps(folder: &Path) -> [Vec<OsString>; 3] {
             &[(None, &run)],
             &["--fit", "8", "--held-out", "4", "--edge-images", "1"],
         ),
+        words(&["featvis"], &[(None, &run)], &["--preset", "fast"]),
     ]
 }
 

@@ -21,6 +21,7 @@ use summit_explain::{
 };
 use summit_influence::evaluate::Report;
 use summit_influence::totals::{as_weights, group_totals};
+use summit_nn::flow::SignedMeasure;
 use summit_query::{GraphChoices, Questions, in_parallel};
 use summit_site::Crops;
 use summit_site::pictures::encode;
@@ -50,33 +51,16 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
     }
     let mut choices = graph_choices(&args.choices);
     choices.parameters.negative_edges = args.negative;
-    let recount = NetworkRecount::new(&questions, &args.recount);
-    let evaluation = File::open(questions.run().path().join(Report::FILE))
-        .ok()
-        .and_then(Report::read);
-    let graph_of = |group: &Group| -> Result<AttributionGraph> {
-        match args.measure.signed() {
-            None if args.measure == MeasureArg::FlowTotals => {
-                let weights = totals(&questions, group, &args.recount)?;
-                Ok(questions.totals_graph(group, &weights, &choices)?.graph)
-            }
-            None => Ok(questions.graph(group, &choices, &recount)?.graph),
-            Some(measure) => {
-                let figures = |shown| evaluate::header(evaluation.as_ref()?, measure.name(), shown);
-                let key = flow_key(group);
-                questions
-                    .signed_graph(group, &key, measure.name(), &choices, &figures)?
-                    .with_context(|| {
-                        format!(
-                            "{} of \"{}\" was not measured; `summit flow` does that",
-                            measure.name(),
-                            group.name
-                        )
-                    })
-            }
-        }
+    let asked = Asked {
+        questions: &questions,
+        args,
+        choices,
+        recount: NetworkRecount::new(&questions, &args.recount),
+        evaluation: File::open(questions.run().path().join(Report::FILE))
+            .ok()
+            .and_then(Report::read),
     };
-    let text_of = |group: &Group| render(&graph_of(group)?, format, pictures.as_ref());
+    let text_of = |group: &Group| render(&asked.graph(group)?, format, pictures.as_ref());
     let Some(out) = &args.out else {
         for (_, group) in &wanted {
             message::print(&text_of(group)?)?;
@@ -95,6 +79,61 @@ pub fn run(args: &GraphArgs) -> Result<ExitCode> {
         anyhow::Ok(())
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What graphs are made from, and how.
+struct Asked<'a> {
+    questions: &'a Questions,
+    args: &'a GraphArgs,
+    choices: GraphChoices,
+    recount: NetworkRecount<'a>,
+    evaluation: Option<Report>,
+}
+
+impl Asked<'_> {
+    /// The graph of a group under the measure asked for.
+    fn graph(&self, group: &Group) -> Result<AttributionGraph> {
+        let Some(measure) = self.args.measure else {
+            // What agrees best with interventions (docs/faithfulness.md), where it is at hand.
+            let flow = (!self.choices.contrast).then(|| self.signed(group, SignedMeasure::Flow));
+            return match flow.transpose()?.flatten() {
+                Some(graph) => Ok(graph),
+                None => self.conv_max(group),
+            };
+        };
+        match measure.signed() {
+            None if measure == MeasureArg::FlowTotals => {
+                let weights = totals(self.questions, group, &self.args.recount)?;
+                let made = self
+                    .questions
+                    .totals_graph(group, &weights, &self.choices)?;
+                Ok(made.graph)
+            }
+            None => self.conv_max(group),
+            Some(measure) => self.signed(group, measure)?.with_context(|| {
+                format!(
+                    "{} of \"{}\" was not measured; `summit flow` does that",
+                    measure.name(),
+                    group.name
+                )
+            }),
+        }
+    }
+
+    fn conv_max(&self, group: &Group) -> Result<AttributionGraph> {
+        let made = self.questions.graph(group, &self.choices, &self.recount)?;
+        Ok(made.graph)
+    }
+
+    /// `None` where it was not measured.
+    fn signed(&self, group: &Group, measure: SignedMeasure) -> Result<Option<AttributionGraph>> {
+        let name = measure.name();
+        let figures = |shown| evaluate::header(self.evaluation.as_ref()?, name, shown);
+        let key = flow_key(group);
+        Ok(self
+            .questions
+            .signed_graph(group, &key, name, &self.choices, &figures)?)
+    }
 }
 
 /// Weights of all convolutions from the gradients of a group's images.

@@ -2,7 +2,9 @@
 
 use crate::args::ServeArgs;
 use crate::features::QueuePainter;
+use crate::look::NetworkLook;
 use crate::message;
+use crate::query_args::RecountArgs;
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -57,10 +59,15 @@ fn open(args: &ServeArgs) -> Result<Arc<dyn BundleSource>> {
     }
     // Whoever is elsewhere may look, not have this computer work.
     Ok(Arc::new(if args.host.is_loopback() {
-        bundle.with_painter(Arc::new(QueuePainter::start(
-            &args.run,
-            args.images.clone(),
-        )))
+        let places = RecountArgs {
+            model: args.model.clone(),
+            images: args.images.clone(),
+        };
+        let look = NetworkLook::new(args.run.clone(), places);
+        let painter = QueuePainter::start(&args.run, args.images.clone());
+        bundle
+            .with_look(Arc::new(look))
+            .with_painter(Arc::new(painter))
     } else {
         bundle
     }))

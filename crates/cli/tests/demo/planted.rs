@@ -118,13 +118,28 @@ fn the_shortcut_is_found() {
     let run = demo().run();
     let questions = Questions::open(&run).unwrap();
     let run = run.to_str().unwrap();
-    let graph = json(&["graph", run, "--class", "fish", "--format", "json"]);
-    let nodes = graph["nodes"].as_array().unwrap();
-    let found = nodes
-        .iter()
-        .any(|node| node["layer"] == channel.0 && node["channel"] == channel.1);
-    let channel = name(&questions, channel);
-    assert!(found, "{channel} is not in the graph of fish: {nodes:?}");
+    let place = channel;
+    let channel = name(&questions, place);
+    for measure in ["conv-max", "flow"] {
+        let graph = json(&[
+            "graph",
+            run,
+            "--class",
+            "fish",
+            "--measure",
+            measure,
+            "--format",
+            "json",
+        ]);
+        let nodes = graph["nodes"].as_array().unwrap();
+        let found = nodes
+            .iter()
+            .any(|node| node["layer"] == place.0 && node["channel"] == place.1);
+        assert!(
+            found,
+            "{channel} is not in the {measure} graph of fish: {nodes:?}"
+        );
+    }
 
     let muted = json(&["whatif", run, "--mute", &channel, "--json"]);
     let right = |class: usize| {

@@ -13,6 +13,7 @@ mod guard;
 
 use crate::assets::Assets;
 use crate::file::FileKind;
+use crate::photo::LONGEST_PHOTO_BYTES;
 use crate::schema::Annotation;
 use crate::{BundleFile, BundleSource, SiteError};
 use axum::Router;
@@ -35,6 +36,9 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'
 
 /// Where names of channels are sent to, one at a time.
 const ANNOTATIONS: &str = "bundle/annotations.json";
+
+/// Where photographs are sent to.
+const PHOTO: &str = "bundle/photo";
 
 /// Longest request that names a channel.
 const LONGEST_ANNOTATION_BYTES: usize = 8 << 10;
@@ -142,6 +146,9 @@ async fn answer(site: &Arc<Site>, request: &Parts, body: Body) -> Response {
     if request.method == Method::POST && path == ANNOTATIONS {
         return annotate(site, body).await;
     }
+    if request.method == Method::POST && path == PHOTO {
+        return look(site, body).await;
+    }
     let file = path.strip_prefix("bundle/").and_then(BundleFile::parse);
     if let (&Method::POST, Some(BundleFile::Feature(layer, channel))) = (&request.method, file) {
         return change(site, StatusCode::ACCEPTED, move |source| {
@@ -238,6 +245,33 @@ async fn change(
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     refusal(status, &error.to_string())
+}
+
+/// Has one photograph looked at; takes its turn like a file that is made.
+async fn look(site: &Arc<Site>, body: Body) -> Response {
+    let Ok(bytes) = axum::body::to_bytes(body, LONGEST_PHOTO_BYTES).await else {
+        return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the photograph is too large");
+    };
+    let _turn = site.turns.acquire().await;
+    let source = Arc::clone(&site.source);
+    let looked = tokio::task::spawn_blocking(move || {
+        let file = source.look(&bytes)?;
+        Ok::<_, SiteError>(serde_json::to_vec(&file)?)
+    });
+    match looked.await {
+        Ok(Ok(json)) => {
+            let kind = [(header::CONTENT_TYPE, "application/json")];
+            (kind, json).into_response()
+        }
+        Ok(Err(error @ SiteError::NoNetwork)) => {
+            refusal(StatusCode::METHOD_NOT_ALLOWED, &error.to_string())
+        }
+        Ok(Err(error)) => refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(_) => refusal(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the photograph could not be looked at",
+        ),
+    }
 }
 
 fn hand_out(entry: &Entry, request: &HeaderMap) -> Response {

@@ -49,6 +49,10 @@ layers: Array<LayerFacts>,
  */
 pictures?: PictureFacts, 
 /**
+ * The server runs the network on photographs sent to it.
+ */
+photos: boolean, 
+/**
  * Images that could not be used, at most 100.
  */
 skipped: Array<SkippedFacts>, };
@@ -376,6 +380,32 @@ channel: Array<number>,
  * in images of the class.
  */
 inputs: Array<Array<[number, number, number]>>, };
+
+export type PhotoFile = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * The most probable classes, most probable first.
+ */
+class: Array<number>, 
+/**
+ * Their probabilities.
+ */
+probability: Array<number>, 
+/**
+ * Layer of each top channel.
+ */
+layer: Array<number>, 
+/**
+ * The top channel.
+ */
+channel: Array<number>, 
+/**
+ * Its share of the layer's activation.
+ */
+share: Array<number>, };
 
 export type ChannelFile = { 
 /**

@@ -54,11 +54,13 @@ export interface Frame {
 }
 
 const MARGIN = 26;
+/** Room below for what is said of the map. */
+const FOOT = 16;
 
 /** The unit square on screen: `[scale, left, top]`. */
 export function affine({ width, height, transform: { x, y, k } }: Frame): [number, number, number] {
-  const extent = Math.max(20, Math.min(width, height) - 2 * MARGIN);
-  return [k * extent, x + (k * (width - extent)) / 2, y + (k * (height - extent)) / 2];
+  const extent = Math.max(20, Math.min(width, height - FOOT) - 2 * MARGIN);
+  return [k * extent, x + (k * (width - extent)) / 2, y + (k * (height - FOOT - extent)) / 2];
 }
 
 export function place(point: { x: number; y: number }, frame: Frame): [number, number] {

@@ -52,25 +52,39 @@ export function drawEdges(
   context.globalAlpha = 1;
 }
 
+/** What stands out: a node with its edges, an edge, or the edges among some nodes. */
+export interface Active {
+  node: number | null;
+  edge: number | null;
+  among: ReadonlySet<number>;
+}
+
+function standingOut(graph: ViewGraph, { node, edge, among }: Active): number[] {
+  const centre = node === null ? undefined : graph.nodes[node];
+  if (centre) return [...centre.incoming, ...centre.outgoing];
+  if (edge !== null) return [edge];
+  const inside = graph.edges.filter(({ from, to }) => among.has(from) && among.has(to));
+  return inside.map(({ index }) => index);
+}
+
 /** Edges that stand out; dashes run with the data, from below to above, `phase` pixels on. */
 export function drawActiveEdges(
   context: CanvasRenderingContext2D,
   scene: Scene,
   colours: EdgeColours,
-  active: { node: number | null; edge: number | null },
+  active: Active,
   phase: number,
 ) {
   const { graph, shown } = scene;
   context.setLineDash([10, 5]);
   context.lineDashOffset = -phase;
-  const node = active.node === null ? undefined : graph.nodes[active.node];
-  const indices = node ? [...node.incoming, ...node.outgoing] : [active.edge ?? -1];
-  for (const index of indices) {
+  for (const index of standingOut(graph, active)) {
     const edge = graph.edges[index];
     if (!edge || !shown.edges[index]) continue;
     const coloured = edge.kind !== 'unsigned' || (comparing(graph) && edge.side !== 'both');
     // The far side of the node is the darker one.
-    const own = edge.from === active.node || !node ? colours.outgoing : colours.incoming;
+    const own =
+      edge.from === active.node || active.node === null ? colours.outgoing : colours.incoming;
     stroke(context, scene, edge, coloured ? restColour(edge, graph, colours) : own);
   }
 }

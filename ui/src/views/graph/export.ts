@@ -1,15 +1,9 @@
 // The graph as files: SVG and PNG as seen (whole, whatever is in view), CSV and JSON as numbers.
-import { csv } from '../../components/download';
+import { csv, escape } from '../../components/download';
 import type { Dataset } from '../../data/dataset';
 import { type EdgeColours, restColour } from './edge_layer';
 import { type Spacing, bounds, centre, edgeWidth, ends, pathOf, side } from './geometry';
 import type { ViewGraph, Visible } from './model';
-
-const escape = (text: string) =>
-  text.replace(
-    /[&<>"]/g,
-    (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c] ?? c,
-  );
 
 export interface SvgStyle {
   edges: EdgeColours;

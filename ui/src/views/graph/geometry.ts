@@ -101,8 +101,18 @@ export function bounds(graph: ViewGraph, spacing: Spacing): Box {
   };
 }
 
-/** Room kept around the drawing: names of the layers on the left, the legend below. */
-export const INSETS = { left: 132, right: 24, bottom: 42 };
+/** Room kept around the drawing: names of the layers on the left, buttons right, the legend below. */
+export const INSETS = { left: 132, right: 56, bottom: 42 };
+
+/** How far the drawing must move for a node to be in view, pixels. */
+export function outOfView(scene: Scene, node: ViewNode): [number, number] {
+  const [x, y] = onScreen(scene, node);
+  const margin = 50;
+  return [
+    Math.max(INSETS.left - x, 0) + Math.min(scene.width - margin - x, 0),
+    Math.max(margin - y, 0) + Math.min(scene.height - margin - y, 0),
+  ];
+}
 
 /** The spacing that fills the view: a wide graph gets tall rows, a slim one wide columns. */
 export function fillingSpacing(graph: ViewGraph, view: { width: number; height: number }): Spacing {

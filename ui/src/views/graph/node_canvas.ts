@@ -28,7 +28,7 @@ const SMALLEST_PICTURE = 5;
 
 /** The atlases of the layers, loaded when first asked for. */
 export class Atlases {
-  readonly #images = new Map<number, HTMLImageElement>();
+  readonly #images = new Map<string, HTMLImageElement>();
 
   constructor(
     readonly dataset: Dataset,
@@ -38,12 +38,13 @@ export class Atlases {
   /** The atlas of a layer; null until it is there. */
   of(layer: number): HTMLImageElement | null {
     if (!this.dataset.manifest.pictures) return null;
-    let image = this.#images.get(layer);
+    const key = `${this.dataset.features.shown ? 'features' : 'overview'}/${layer}`;
+    let image = this.#images.get(key);
     if (!image) {
       image = new Image();
       image.onload = this.loaded;
-      image.src = this.dataset.bundle.picture(`overview/${layer}`);
-      this.#images.set(layer, image);
+      image.src = this.dataset.bundle.picture(key);
+      this.#images.set(key, image);
     }
     return image.complete && image.naturalWidth > 0 ? image : null;
   }
