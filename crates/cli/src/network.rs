@@ -37,7 +37,7 @@ impl RunNetwork {
         let source = Source::of(run.path());
         let path = args.model.clone().or(source.model);
         let path = path.context("the run does not say where its network is; use --model")?;
-        if !path.is_file() {
+        if !path.is_file() && model::built_in(&path).is_none() {
             bail!("the run's network is gone; use --model: {}", path.display());
         }
         if model::sha256(&path)? != spec.model.sha256 {

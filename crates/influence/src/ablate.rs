@@ -6,7 +6,6 @@ use std::sync::Arc;
 use summit_nn::exec::{
     CompileOptions, Hooks, ImageViewMut, Network, RunError, Session, TensorView,
 };
-use summit_nn::grad::between;
 use summit_nn::graph::ValueId;
 use summit_tables::ImageId;
 
@@ -27,15 +26,6 @@ impl Maps {
         };
         self.0.iter().zip(channels).map(of).collect()
     }
-}
-
-/// The network continued from each layer to the logits; inputs `[C, H, W]`.
-pub(crate) fn rests(subject: &Subject<'_>) -> Result<Vec<Arc<Network>>, InfluenceError> {
-    let rest = |&layer: &ValueId| {
-        let (rest, _) = between(subject.graph, layer, subject.graph.output, &[])?;
-        Ok(Network::compile(&rest, &CompileOptions::default())?)
-    };
-    subject.layers.iter().map(rest).collect()
 }
 
 /// The network, its layers open to changes; shared by workers.

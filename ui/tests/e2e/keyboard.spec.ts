@@ -44,12 +44,15 @@ test('the map by arrow keys', async ({ site, page }) => {
   await site.open();
   const map = site.map.getByRole('application');
   await map.focus();
-  const before = await site.title.textContent();
-  for (const key of ['ArrowLeft', 'ArrowUp', 'ArrowRight', 'ArrowDown']) {
-    await page.keyboard.press(key);
-  }
-  await page.keyboard.press('Enter');
-  await expect(site.title).not.toHaveText(before ?? '');
+  const before = (await site.title.textContent()) ?? '';
+  // Which way another class lies is the map's affair.
+  const keys = ['ArrowLeft', 'ArrowUp', 'ArrowRight', 'ArrowDown'];
+  let turn = 0;
+  await expect(async () => {
+    await page.keyboard.press(keys[turn++ % keys.length] ?? '');
+    await page.keyboard.press('Enter');
+    await expect(site.title).not.toHaveText(before, { timeout: 500 });
+  }).toPass({ timeout: 8_000 });
 });
 
 test('the confusion matrix by arrow keys', async ({ site, page }) => {

@@ -31,6 +31,15 @@ fn pictures(run: &Path) -> usize {
     names.filter(|name| name.ends_with(".jpg")).count()
 }
 
+/// Pictures there while others are being written.
+fn drawn(run: &Path) -> usize {
+    let entries = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
+    entries(run.join("features"))
+        .flat_map(|layer| entries(layer.path().join("feature")))
+        .filter(|file| file.path().extension().is_some_and(|name| name == "jpg"))
+        .count()
+}
+
 #[test]
 fn the_same_pictures_in_one_go_in_parts_and_killed() {
     let case = Case::small(4);
@@ -67,11 +76,15 @@ fn the_same_pictures_in_one_go_in_parts_and_killed() {
 
     let killed = copy(&plain, case.path("killed"));
     let mut kills = 0;
-    for pause in [150, 300, 450, 600, 750] {
+    for _ in 0..3 {
+        let wanted = drawn(&killed) + 2;
         let mut child = featvis(&killed)
             .args(&["--all", "--threads", "2"])
             .start(None);
-        thread::sleep(Duration::from_millis(pause));
+        // Struck in the middle, however fast the machine is.
+        while child.try_wait().unwrap().is_none() && drawn(&killed) < wanted {
+            thread::sleep(Duration::from_millis(1));
+        }
         if child.try_wait().unwrap().is_none() {
             child.kill().unwrap();
             kills += 1;

@@ -6,8 +6,8 @@
 //! strata.
 
 use super::fit::Fitted;
-use super::{AblationKind, Evaluation, Figure, Replacement};
-use crate::ablate::rests;
+use super::referee::{Referee, Sessions, replace_channel};
+use super::{AblationKind, Evaluation, Figure};
 use crate::group::image_flow;
 use crate::statistics::{Random, bootstrap, spearman};
 use crate::{Ablation, InfluenceError, Member, Subject, in_parallel};
@@ -50,22 +50,22 @@ struct Sampled {
 
 /// Parts of the network around each layer, of one worker.
 struct Parts {
-    whole: Session,
+    own: Sessions,
     /// From a layer to the next.
     blocks: Vec<Session>,
-    /// From each layer to the logits.
-    rests: Vec<Session>,
 }
 
 pub(crate) fn edges(
     subject: &Subject<'_>,
-    ablation: &Ablation,
-    replacement: &Replacement,
+    referee: &Referee,
     evaluation: &Evaluation<'_>,
     fitted: &Fitted,
 ) -> Result<Vec<EdgeAgreement>, InfluenceError> {
-    let networks = Networks::new(subject)?;
-    let mut sessions = subject.workers(|| networks.sessions(ablation));
+    let blocks = blocks(subject)?;
+    let mut sessions = subject.workers(|| Parts {
+        own: referee.sessions(),
+        blocks: blocks.iter().map(|block| block.session()).collect(),
+    });
     // One upper channel is followed at a time.
     let flow = |measure| {
         Ok((
@@ -101,15 +101,11 @@ pub(crate) fn edges(
         }
         let members: Vec<&Member> = group.held_out.iter().take(evaluation.edge_images).collect();
         let found = in_parallel(&members, &mut sessions, |parts, member| {
-            let maps = AblationKind::ALL.map(|kind| replacement.planes(kind, index));
-            image_losses(subject, ablation, parts, member, &sample, &maps)
+            let given = AblationKind::ALL.map(|kind| referee.planes(kind, index));
+            image_losses(subject, &referee.ablation, parts, member, &sample, &given)
         })?;
         for (kind, losses) in losses.iter_mut().enumerate() {
-            let mean = |edge: usize| {
-                let images = found.iter().map(|image: &Vec<Vec<f64>>| image[kind][edge]);
-                images.sum::<f64>() / found.len() as f64
-            };
-            losses.push((0..sample.len()).map(mean).collect());
+            losses.push(mean_losses(&found, kind, sample.len()));
         }
     }
     let mut agreement = Vec::new();
@@ -119,6 +115,15 @@ pub(crate) fn edges(
         }
     }
     Ok(agreement)
+}
+
+/// Means over images of the losses under one ablation, `[edges]`.
+fn mean_losses(images: &[Vec<Vec<f64>>], kind: usize, edges: usize) -> Vec<f64> {
+    let mean = |edge: usize| {
+        let losses = images.iter().map(|image| image[kind][edge]);
+        losses.sum::<f64>() / images.len() as f64
+    };
+    (0..edges).map(mean).collect()
 }
 
 fn sampled(flow: &[Vec<f64>], random: &mut Random) -> Vec<Sampled> {
@@ -204,38 +209,13 @@ fn failed(reason: RunError, member: &Member) -> InfluenceError {
     }
 }
 
-/// Compiled once.
-struct Networks {
-    blocks: Vec<Arc<Network>>,
-    rests: Vec<Arc<Network>>,
-}
-
-impl Networks {
-    fn new(subject: &Subject<'_>) -> Result<Self, InfluenceError> {
-        let part = |from: ValueId, to: ValueId| {
-            let (part, _) = between(subject.graph, from, to, &[])?;
-            Ok::<_, InfluenceError>(Network::compile(&part, &CompileOptions::default())?)
-        };
-        let pairs = subject.layers.windows(2);
-        Ok(Self {
-            blocks: pairs
-                .map(|pair| part(pair[0], pair[1]))
-                .collect::<Result<_, _>>()?,
-            rests: rests(subject)?,
-        })
-    }
-
-    fn sessions(&self, ablation: &Ablation) -> Parts {
-        Parts {
-            whole: ablation.session(),
-            blocks: self
-                .blocks
-                .iter()
-                .map(|network| network.session())
-                .collect(),
-            rests: self.rests.iter().map(|network| network.session()).collect(),
-        }
-    }
+/// The network from each layer to the next.
+fn blocks(subject: &Subject<'_>) -> Result<Vec<Arc<Network>>, InfluenceError> {
+    let block = |pair: &[ValueId]| {
+        let (block, _) = between(subject.graph, pair[0], pair[1], &[])?;
+        Ok(Network::compile(&block, &CompileOptions::default())?)
+    };
+    subject.layers.windows(2).map(block).collect()
 }
 
 /// Per ablation and edge: `z - z(edge replaced)` of one image.
@@ -245,10 +225,10 @@ fn image_losses(
     parts: &mut Parts,
     member: &Member,
     sample: &[Sampled],
-    replacements: &[Option<&[Vec<f32>]>],
+    given: &[Option<&[Vec<f32>]>],
 ) -> Result<Vec<Vec<f64>>, InfluenceError> {
     let input = subject.input(member.image)?;
-    let maps = ablation.maps(&mut parts.whole, &input);
+    let maps = ablation.maps(&mut parts.own.whole, &input);
     let maps = maps.map_err(|reason| failed(reason, member))?;
     let maps = maps.planes(&ablation.channels);
     let run = |session: &mut Session, input: &[f32]| {
@@ -258,11 +238,11 @@ fn image_losses(
     };
     // z continued from each layer, so that the same part of the network is on both sides.
     let mut before = Vec::new();
-    for (rest, map) in parts.rests.iter_mut().zip(&maps) {
+    for (rest, map) in parts.own.rests.iter_mut().zip(&maps) {
         before.push(member.explained.value(&run(rest, map)?));
     }
     let mut losses = Vec::new();
-    for replacement in replacements {
+    for given in given {
         let mut own = vec![0.0; sample.len()];
         let mut order: Vec<usize> = (0..sample.len()).collect();
         // One run of the block serves all upper channels of a lower one.
@@ -272,19 +252,14 @@ fn image_losses(
         }) {
             let Sampled { lower, from, .. } = sample[edges[0]];
             let mut below = maps[lower].clone();
-            let plane = below.len() / ablation.channels[lower];
-            let range = from * plane..(from + 1) * plane;
-            match replacement {
-                Some(maps) => below[range.clone()].copy_from_slice(&maps[lower][range]),
-                None => below[range].fill(0.0),
-            }
+            let from_given = given.map(|maps| maps[lower].as_slice());
+            replace_channel(&mut below, from_given, from, ablation.channels[lower]);
             let changed = run(&mut parts.blocks[lower], &below)?;
             for &edge in edges {
                 let mut above = maps[lower + 1].clone();
-                let plane = above.len() / ablation.channels[lower + 1];
-                let range = sample[edge].to * plane..(sample[edge].to + 1) * plane;
-                above[range.clone()].copy_from_slice(&changed[range]);
-                let after = run(&mut parts.rests[lower + 1], &above)?;
+                let (to, channels) = (sample[edge].to, ablation.channels[lower + 1]);
+                replace_channel(&mut above, Some(&changed), to, channels);
+                let after = run(&mut parts.own.rests[lower + 1], &above)?;
                 own[edge] = before[lower + 1] - member.explained.value(&after);
             }
         }

@@ -4,13 +4,15 @@
 //! seen by keeping its first channels, or taking them away, and looking at z; what an edge is worth by
 //! replacing its lower end as its upper end sees it.
 //!
-//! Cost: for every held-out image, ablation and ranking up to 19 runs of the network, and as many of what
-//! follows each layer; for edges about half a run each. Memory: the activations of all layers a few times per thread.
+//! Cost: for every held-out image, ablation and ranking up to 19 runs of the network, and as many of
+//! what follows each layer; for edges about half a run each. Memory: the activations of all layers a
+//! few times per thread.
 
 mod curves;
 mod cuts;
 mod edges;
 mod fit;
+mod referee;
 mod runs;
 mod stability;
 
@@ -18,10 +20,11 @@ pub use curves::{Curve, Figure, SIZES, Scope};
 pub use edges::EdgeAgreement;
 pub use stability::Stability;
 
-use crate::{Ablation, InfluenceError, Maps, Member, Subject};
+use crate::{Ablation, InfluenceError, Member, Subject};
 use curves::SPECIFIC_SIZE;
 use cuts::Cuts;
 use fit::Fitted;
+use referee::{Given, Referee};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 
@@ -146,14 +149,13 @@ pub fn evaluate(
     let mean = Given::new(ablation.mean_maps(subject, &images)?, &ablation.channels);
     let fitted = fit::fit(subject, evaluation.groups, &mean.planes)?;
     let rankings = all_rankings(&fitted, evaluation);
-    let donors = donors(subject, &ablation, evaluation.groups, &fitted)?;
-    let replacement = Replacement { mean, donors };
+    let referee = Referee::new(subject, ablation, mean, evaluation.groups, &fitted)?;
     progress("channels kept and taken away");
-    let cuts = Cuts::new(&ablation.channels, &rankings);
-    let runs = runs::image_runs(subject, &ablation, &replacement, evaluation, &cuts)?;
+    let cuts = Cuts::new(&referee.ablation.channels, &rankings);
+    let runs = runs::image_runs(subject, &referee, evaluation, &cuts)?;
     let curves = curves::curves(&runs, &cuts.names, evaluation.seed);
     progress("edges against interventions");
-    let edges = edges::edges(subject, &ablation, &replacement, evaluation, &fitted)?;
+    let edges = edges::edges(subject, &referee, evaluation, &fitted)?;
     progress("stability");
     Ok(Report {
         groups: evaluation
@@ -161,83 +163,12 @@ pub fn evaluate(
             .iter()
             .map(|group| (group.name.clone(), group.fit.len(), group.held_out.len()))
             .collect(),
-        nodes: ablation.channels.iter().sum(),
+        nodes: referee.ablation.channels.iter().sum(),
         curves,
         edges,
         stability: stability::stability(&fitted, evaluation.seed),
         shuffled_weights: stability::shuffled(subject, evaluation, &fitted)?,
     })
-}
-
-/// What channels are replaced by.
-pub(crate) struct Replacement {
-    mean: Given,
-    /// Per group.
-    donors: Vec<Given>,
-}
-
-/// Activations as the two kinds of runs want them.
-struct Given {
-    maps: Maps,
-    /// Per layer `[C, H, W]`.
-    planes: Vec<Vec<f32>>,
-}
-
-impl Given {
-    fn new(maps: Maps, channels: &[usize]) -> Self {
-        let planes = maps.planes(channels);
-        Self { maps, planes }
-    }
-}
-
-impl Replacement {
-    fn given(&self, kind: AblationKind, group: usize) -> Option<&Given> {
-        match kind {
-            AblationKind::Mean => Some(&self.mean),
-            AblationKind::Zero => None,
-            AblationKind::Resample => self.donors.get(group),
-        }
-    }
-
-    fn maps(&self, kind: AblationKind, group: usize) -> Option<&Maps> {
-        self.given(kind, group).map(|given| &given.maps)
-    }
-
-    fn planes(&self, kind: AblationKind, group: usize) -> Option<&[Vec<f32>]> {
-        self.given(kind, group).map(|given| given.planes.as_slice())
-    }
-}
-
-/// Per group the activations on the first fit image of the group it is most easily taken for: the
-/// one whose class has the largest mean logit.
-fn donors(
-    subject: &Subject<'_>,
-    ablation: &Ablation,
-    groups: &[StudyGroup],
-    fitted: &Fitted,
-) -> Result<Vec<Given>, InfluenceError> {
-    let mut session = ablation.session();
-    let donor = |own: usize| {
-        let logit = |other: &usize| {
-            let class = groups[*other].fit[0].explained.targets()[0];
-            fitted.mean_logits[own]
-                .get(class.index())
-                .copied()
-                .unwrap_or(0.0)
-        };
-        let others = (0..groups.len()).filter(|&other| other != own);
-        let confused = others.max_by(|a, b| logit(a).total_cmp(&logit(b)).then(b.cmp(a)));
-        groups[confused.unwrap_or(own)].fit[0].image
-    };
-    (0..groups.len())
-        .map(|own| {
-            let image = donor(own);
-            let input = subject.input(image)?;
-            let failed = |reason| InfluenceError::Run { reason, image };
-            let maps = ablation.maps(&mut session, &input).map_err(failed)?;
-            Ok(Given::new(maps, &ablation.channels))
-        })
-        .collect()
 }
 
 /// The signed measures, what was given, then the baselines.

@@ -2,12 +2,11 @@
 //! all layers at once.
 
 use super::cuts::{Cuts, inverted};
-use super::{AblationKind, Evaluation, Replacement, SIZES, SPECIFIC_SIZE};
-use crate::ablate::rests;
-use crate::{Ablation, InfluenceError, Member, Subject, in_parallel};
+use super::referee::{Referee, Sessions, replace_channel};
+use super::{AblationKind, Evaluation, SIZES, SPECIFIC_SIZE};
+use crate::{InfluenceError, Member, Subject, in_parallel};
 use std::ops::Range;
-use std::sync::Arc;
-use summit_nn::exec::{Network, RunError, Session};
+use summit_nn::exec::RunError;
 
 /// z of one image.
 pub(crate) struct ImageRuns {
@@ -33,18 +32,10 @@ pub(crate) struct Ranked {
     pub(crate) other: f64,
 }
 
-/// What a worker runs.
-struct Sessions {
-    whole: Session,
-    /// From each layer to the logits.
-    rests: Vec<Session>,
-}
-
 /// All held-out images, in the order of the groups.
 pub(crate) fn image_runs(
     subject: &Subject<'_>,
-    ablation: &Ablation,
-    replacement: &Replacement,
+    referee: &Referee,
     evaluation: &Evaluation<'_>,
     cuts: &Cuts,
 ) -> Result<Vec<ImageRuns>, InfluenceError> {
@@ -54,16 +45,8 @@ pub(crate) fn image_runs(
         .enumerate()
         .flat_map(|(index, group)| group.held_out.iter().map(move |member| (index, member)))
         .collect();
-    let rests: Vec<Arc<Network>> = rests(subject)?;
-    let mut sessions = subject.workers(|| Sessions {
-        whole: ablation.session(),
-        rests: rests.iter().map(|network| network.session()).collect(),
-    });
-    let runner = Runner {
-        ablation,
-        replacement,
-        cuts,
-    };
+    let mut sessions = subject.workers(|| referee.sessions());
+    let runner = Runner { referee, cuts };
     in_parallel(&members, &mut sessions, |sessions, &(group, member)| {
         let input = subject.input(member.image)?;
         let runs = runner.image(sessions, &input, group, member);
@@ -78,8 +61,7 @@ pub(crate) fn image_runs(
 type Score<'a> = dyn FnMut(AblationKind, &[Vec<bool>]) -> Result<f64, RunError> + 'a;
 
 struct Runner<'a> {
-    ablation: &'a Ablation,
-    replacement: &'a Replacement,
+    referee: &'a Referee,
     cuts: &'a Cuts,
 }
 
@@ -92,22 +74,23 @@ impl Runner<'_> {
         member: &Member,
     ) -> Result<ImageRuns, RunError> {
         let Sessions { whole, rests } = sessions;
-        let maps = self.ablation.maps(whole, input)?;
-        let planes = maps.planes(&self.ablation.channels);
+        let Referee { ablation, .. } = self.referee;
+        let maps = ablation.maps(whole, input)?;
+        let planes = maps.planes(&ablation.channels);
         let z = |logits: Vec<f32>| member.explained.value(&logits);
-        let all = z(self.ablation.replaced(whole, input, &[], None)?);
+        let all = z(ablation.replaced(whole, input, &[], None)?);
         let mut places = Vec::new();
         for (layer, (rest, own)) in rests.iter_mut().zip(&planes).enumerate() {
             places.push(self.place(group, layer..layer + 1, &mut |kind, cut| {
-                let given = self.replacement.planes(kind, group);
+                let given = self.referee.planes(kind, group);
                 let given = given.and_then(|planes| planes.get(layer));
                 let changed = replaced(own, &cut[0], given.map(Vec::as_slice));
                 Ok(z(rest.run(&changed, &mut |_, _| {})?))
             })?);
         }
         places.push(self.place(group, 0..planes.len(), &mut |kind, cut| {
-            let maps = self.replacement.maps(kind, group);
-            Ok(z(self.ablation.replaced(whole, input, cut, maps)?))
+            let maps = self.referee.maps(kind, group);
+            Ok(z(ablation.replaced(whole, input, cut, maps)?))
         })?);
         Ok(ImageRuns { all, places })
     }
@@ -151,13 +134,8 @@ impl Runner<'_> {
 /// Activations `[C, H, W]` with the channels of `cut` replaced by those given, or by zero.
 fn replaced(own: &[f32], cut: &[bool], given: Option<&[f32]>) -> Vec<f32> {
     let mut changed = own.to_vec();
-    let plane = own.len() / cut.len().max(1);
     for channel in (0..cut.len()).filter(|&channel| cut[channel]) {
-        let range = channel * plane..(channel + 1) * plane;
-        match given {
-            Some(given) => changed[range.clone()].copy_from_slice(&given[range]),
-            None => changed[range].fill(0.0),
-        }
+        replace_channel(&mut changed, given, channel, cut.len());
     }
     changed
 }

@@ -45,44 +45,53 @@ impl Kernel {
     /// `[Cout, Cin]`: sums over taps.
     fn pairs(&self, gradient: &[f32]) -> Vec<f32> {
         let mut pairs = vec![0.0; self.outputs * self.inputs];
-        let products = self.weights.iter().zip(gradient).map(|(w, g)| w * g);
-        for (position, product) in products.enumerate() {
-            let [output, input] = self.channels(position);
-            pairs[output * self.inputs + input] += product;
+        let taps = self.taps().max(1);
+        let rows = self.weights.chunks(taps).zip(gradient.chunks(taps));
+        for (row, (weights, gradient)) in rows.enumerate() {
+            let [output, input] = self.channels(row);
+            let products = weights.iter().zip(gradient).map(|(w, g)| w * g);
+            pairs[output * self.inputs + input] += products.sum::<f32>();
         }
         pairs
     }
 
-    fn channels(&self, position: usize) -> [usize; 2] {
+    /// Weights one after the other that belong to the same pair of channels.
+    fn taps(&self) -> usize {
+        let pairs = match self.order {
+            Order::Conv { groups } | Order::Transposed { groups } => {
+                self.outputs * self.inputs / groups
+            }
+            Order::Product { columns: true, .. } => return 1,
+            Order::Product { stride, .. } => return stride,
+        };
+        self.weights.len() / pairs.max(1)
+    }
+
+    /// Output and input channel of a row of taps.
+    fn channels(&self, row: usize) -> [usize; 2] {
         let Self {
             outputs, inputs, ..
         } = *self;
-        let weights = self.weights.len();
         match self.order {
             Order::Conv { groups } => {
                 let per_group = inputs / groups;
-                let taps = weights / (outputs * per_group);
-                let row = position / taps;
                 let output = row / per_group;
                 let first = output / (outputs / groups) * per_group;
                 [output, first + row % per_group]
             }
             Order::Transposed { groups } => {
                 let per_group = outputs / groups;
-                let taps = weights / (inputs * per_group);
-                let row = position / taps;
                 let input = row / per_group;
                 let first = input / (inputs / groups) * per_group;
                 [first + row % per_group, input]
             }
-            Order::Product { columns, stride } => {
-                let rows = weights / outputs;
-                let [output, row] = if columns {
-                    [position % outputs, position / outputs]
-                } else {
-                    [position / rows, position % rows]
-                };
-                [output, row / stride % inputs]
+            Order::Product {
+                columns: true,
+                stride,
+            } => [row % outputs, row / outputs / stride % inputs],
+            Order::Product { stride, .. } => {
+                let per_output = self.weights.len() / outputs / stride;
+                [row / per_output, row % per_output % inputs]
             }
         }
     }
@@ -238,8 +247,8 @@ mod tests {
     use crate::layers::{find_blocks, layers_from_names};
     use crate::testing::Builder;
 
-    /// Convolution, grouped convolution, and a product over all positions of all channels.
-    fn network(columns: bool) -> (Graph, Vec<ValueId>) {
+    /// Convolution, grouped (transposed) convolution, and a product over all positions of all channels.
+    fn network(columns: bool, transposed: bool) -> (Graph, Vec<ValueId>) {
         let mut builder = Builder::new([1, 4, 7, 6], 5);
         let conv = |groups: usize, stride: usize| Conv {
             strides: [stride, stride],
@@ -250,7 +259,13 @@ mod tests {
         let relu = Op::Unary(Unary::Relu);
         let first = builder.conv(builder.graph.input, 12, [3, 3], conv(1, 1));
         let first = builder.node(relu.clone(), &[first], &[])[0];
-        let second = builder.conv(first, 6, [3, 3], conv(3, 2));
+        let second = if transposed {
+            let weight = builder.constant(&[12, 2, 3, 3], 0.3, 0.0);
+            let op = Op::ConvTranspose(conv(3, 2));
+            builder.node(op, &[first, weight], &[vec![1, 6, 13, 11]])[0]
+        } else {
+            builder.conv(first, 6, [3, 3], conv(3, 2))
+        };
         let second = builder.node(relu, &[second], &[])[0];
         let rows = builder.shape(second).iter().product::<usize>();
         let flat = builder.node(Op::Reshape, &[second], &[vec![1, rows]])[0];
@@ -269,8 +284,8 @@ mod tests {
 
     #[test]
     fn what_leaves_a_channel_is_its_score() {
-        for columns in [false, true] {
-            let (graph, layers) = network(columns);
+        for (columns, transposed) in [(false, false), (true, false), (false, true)] {
+            let (graph, layers) = network(columns, transposed);
             let names = layers
                 .iter()
                 .map(|value| graph.values[value.index()].name.clone());

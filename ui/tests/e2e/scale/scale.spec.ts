@@ -68,7 +68,10 @@ test('the first graph is there within a second', async ({ site, page }) => {
   expect(Math.min(...times)).toBeLessThanOrEqual(1000);
 });
 
-test('a class switch takes 150 ms in the median', async ({ site, page }) => {
+test('the page computes 150 ms for a class switch in the median; the clock is printed', async ({
+  site,
+  page,
+}) => {
   test.setTimeout(120_000);
   await site.open('class=n00000007');
   const medians: number[] = [];
@@ -93,10 +96,10 @@ test('a class switch takes 150 ms in the median', async ({ site, page }) => {
     say(
       `class switch: median ${median(times).toFixed(0)} ms, of them ${median(busy).toFixed(0)} ms computing in the page, of ${times.length}; longest ${Math.max(...times).toFixed(0)} ms`,
     );
-    medians.push(Math.min(median(times), median(busy)));
+    medians.push(median(busy));
     if (median(times) <= 150) break;
   }
-  // On a machine that others use too, what the page computes is all that can be held to the limit.
+  // The clock depends on what else the machine does; docs/interface.md has it from a quiet one.
   expect(Math.min(...medians)).toBeLessThanOrEqual(150);
 });
 
@@ -113,19 +116,29 @@ test('bytes: the first view 400 KB, pictures of a class switch 300 KB', async ({
       const isPicture = ({ name }: PerformanceResourceTiming) => name.endsWith('.jpg');
       return { pictures: sum(isPicture), rest: sum((entry) => !isPicture(entry)) };
     });
+  // Until nothing has come for half a second.
+  const settled = async () => {
+    for (let last = await bytes(); ;) {
+      await page.waitForTimeout(500);
+      const now = await bytes();
+      if (now.pictures === last.pictures && now.rest === last.rest) return now;
+      last = now;
+    }
+  };
+  const graphs = () => page.evaluate(() => performance.getEntriesByName('summit:graph').length);
   await site.open('class=n00000007');
-  await page.waitForLoadState('networkidle');
-  const first = await bytes();
+  const first = await settled();
+  const drawn = await graphs();
   say(
     `first view: ${(first.rest / 1000).toFixed(0)} KB and ${(first.pictures / 1000).toFixed(0)} KB of pictures`,
   );
   await page.evaluate(() => (location.hash = '#class=n00000500'));
-  await site.ready();
-  await page.waitForLoadState('networkidle');
-  const second = await bytes();
+  await expect.poll(graphs).toBeGreaterThan(drawn);
+  const second = await settled();
   say(
     `class switch: ${((second.rest - first.rest) / 1000).toFixed(0)} KB and ${((second.pictures - first.pictures) / 1000).toFixed(0)} KB of pictures`,
   );
   expect(first.rest + first.pictures).toBeLessThanOrEqual(400_000);
+  expect(second.pictures).toBeGreaterThan(first.pictures);
   expect(second.pictures - first.pictures).toBeLessThanOrEqual(300_000);
 });
