@@ -21,6 +21,7 @@ NO_LABEL = 2**32 - 1
 PARTITIONED = {
     "top_channels": "layer",
     "examples": "layer",
+    "range_examples": "layer",
     "activations": "layer",
     "histograms": "layer",
     "influence": "conv",
@@ -28,6 +29,7 @@ PARTITIONED = {
 KINDS = {
     "top_channels": {"image": "u32", "channel": "u32", "value": "f32", "share": "f32", "row": "u16", "column": "u16"},
     "examples": {"channel": "u32", "rank": "u16", "image": "u32", "value": "f32", "row": "u16", "column": "u16"},
+    "range_examples": {"channel": "u32", "rank": "u16", "image": "u32", "value": "f32", "row": "u16", "column": "u16"},
     "activations": {"label": "u32", "prediction": "u32", "channel": "u32", "images": "u32"},
     "histograms": {"channel": "u32", "bin": "u32", "images": "u32"},
     "influence": {"label": "u32", "prediction": "u32", "output": "u32", "input": "u32", "count": "u32"},

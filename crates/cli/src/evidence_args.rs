@@ -1,6 +1,7 @@
 //! Arguments of the commands that show what channels are: pictures made for them, and single photographs.
 
 use crate::args::share;
+use crate::features::Parameterisation;
 use crate::query_args::RecountArgs;
 use clap::{ArgGroup, Args, ValueEnum, value_parser};
 use std::path::PathBuf;
@@ -53,6 +54,10 @@ pub struct FeatvisArgs {
     /// Side of the pictures at most, pixels, instead of the preset's.
     #[arg(long, value_name = "PIXELS", value_parser = value_parser!(u32).range(32..=1024))]
     pub side: Option<u32>,
+    /// What is optimised: the spectrum, or (MACO) its phases alone, with the mean magnitudes of the run's
+    /// images.
+    #[arg(long, value_enum, default_value_t)]
+    pub parameterisation: Parameterisation,
     /// Of everything random.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,

@@ -123,17 +123,21 @@ impl Images for Studied<'_> {
 ///
 /// * `images`: their folder, if it moved since the run.
 pub fn crops(questions: &Questions, images: Option<&Path>, without: &str) -> Result<Option<Crops>> {
-    let remembered = || Source::of(questions.run().path()).images;
-    let problem = match images.map(Path::to_path_buf).or_else(remembered) {
-        None => "the run does not say where its images are".to_owned(),
-        Some(root) => match Crops::open(questions, root) {
-            Ok(crops) => return Ok(Some(crops)),
-            Err(problem @ SiteError::Picture { .. }) => problem.to_string(),
-            Err(problem) => return Err(problem.into()),
-        },
-    };
-    message::warning(&format!("{problem}; {without} (see --images)"));
-    Ok(None)
+    match Crops::open(questions, images.map(Path::to_path_buf), message::warning) {
+        Ok(crops) => {
+            if let Some(problem) = crops.problem() {
+                message::warning(&format!(
+                    "{problem}; the run's thumbnails stand in (see --images)"
+                ));
+            }
+            Ok(Some(crops))
+        }
+        Err(problem @ SiteError::Picture { .. }) => {
+            message::warning(&format!("{problem}; {without} (see --images)"));
+            Ok(None)
+        }
+        Err(problem) => Err(problem.into()),
+    }
 }
 
 /// What is explained of an image of a group (docs/method.md section 1): the confusion for a cell of two

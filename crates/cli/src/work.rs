@@ -89,6 +89,7 @@ fn shard_data(tables: ShardTables) -> ShardData {
         layers,
         activations,
         influence,
+        thumbnails,
     } = tables;
     ShardData {
         images,
@@ -96,6 +97,7 @@ fn shard_data(tables: ShardTables) -> ShardData {
         layers,
         activations,
         influence,
+        thumbnails,
     }
 }
 

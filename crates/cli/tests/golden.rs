@@ -134,7 +134,7 @@ impl Case {
         let mut sums = Accumulator::new(pass.info());
         // Backwards: order must not matter.
         for (index, summary) in summaries.iter().enumerate().rev() {
-            sums.add(self.record(index, summary), summary);
+            sums.add(self.record(index, summary), summary, Vec::new());
         }
         sums.finish()
     }

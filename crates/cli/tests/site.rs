@@ -573,12 +573,88 @@ fn names_are_kept_with_the_run() {
     assert_eq!(exported["annotations"], annotations["annotations"]);
 }
 
+/// A picture as numbers from 0 to 255, and its extent.
+fn pixels(jpeg: &[u8]) -> (Vec<f64>, [u32; 2]) {
+    let image = image::load_from_memory(jpeg).unwrap().to_rgb8();
+    let extent = [image.width(), image.height()];
+    (
+        image.iter().map(|&level| f64::from(level)).collect(),
+        extent,
+    )
+}
+
+fn mean_difference(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let sum: f64 = a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum();
+    sum / a.len() as f64
+}
+
 #[test]
-fn without_the_images_there_is_everything_but_pictures() {
-    let served = Served::start(run(), &["--images", "nowhere"]);
-    assert!(served.json("/bundle/manifest.json")["pictures"].is_null());
-    assert_eq!(served.get("/bundle/media/top/0/0.jpg").status, 404);
-    served.json("/bundle/graphs/0.json");
+fn thumbnails_stand_in_for_images_that_are_gone() {
+    let there = Served::start(run(), &[]);
+    let gone = Served::start(run(), &["--images", "nowhere"]);
+    assert!(gone.json("/bundle/manifest.json")["pictures"].is_object());
+    gone.json("/bundle/graphs/0.json");
+    let mut most: f64 = 0.0;
+    for channel in 0..4 {
+        let path = format!("/bundle/media/top/0/{channel}.jpg");
+        let other = format!("/bundle/media/top/0/{}.jpg", channel + 1);
+        let picture = |served: &Served, path: &str| pixels(&served.get(path).body).0;
+        let original = picture(&there, &path);
+        let stand_in = picture(&gone, &path);
+        assert!(mean_difference(&original, &stand_in) < 12.0, "{path}");
+        most = most.max(mean_difference(&picture(&there, &other), &stand_in));
+    }
+    assert!(most > 12.0, "any picture would have passed: {most}");
+}
+
+#[test]
+fn an_image_that_is_gone_is_named() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("site-gone");
+    let _ = std::fs::remove_dir_all(&folder);
+    let images = folder.join("images");
+    for (name, bytes) in files_below(&run().parent().unwrap().join("images")) {
+        let path = images.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let served = Served::start(run(), &[]);
+    let carrier = &served.json("/bundle/images/3.json")["path"][0];
+    let lost = carrier.as_str().unwrap();
+    std::fs::remove_file(images.join(lost)).unwrap();
+    let site = folder.join("site");
+    let [place, site] = [&images, &site].map(|path| path.to_str().unwrap());
+    let output = summit(&["export", run().to_str().unwrap(), site, "--images", place]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains(lost)).collect();
+    assert_eq!(lines.len(), 1, "{said}");
+    assert!(lines[0].starts_with("summit: warning: "), "{said}");
+    assert!(
+        lines[0].ends_with("its stored thumbnail stands in"),
+        "{said}"
+    );
+    assert!(!said.contains("pictures are missing"), "{said}");
+}
+
+#[test]
+fn a_channel_is_shown_over_its_range() {
+    let served = Served::start(run(), &[]);
+    let layers = served.json("/bundle/manifest.json")["layers"].clone();
+    let tile = served.json("/bundle/manifest.json")["pictures"]["detail_tile"].clone();
+    let tile = u32::try_from(tile.as_u64().unwrap()).unwrap();
+    for layer in 0..layers.as_array().unwrap().len() {
+        let file = served.json(&format!("/bundle/channels/{layer}.json"));
+        for range in file["range"].as_array().unwrap() {
+            let values = range["value"].as_array().unwrap().iter();
+            let values: Vec<f64> = values.map(|value| value.as_f64().unwrap()).collect();
+            assert!((4..=10).contains(&values.len()), "{values:?}");
+            assert!(values.is_sorted(), "{values:?}");
+            assert_eq!(range["class"].as_array().unwrap().len(), values.len());
+        }
+        let strip = served.get(&format!("/bundle/media/detail/{layer}/0.jpg"));
+        assert_eq!(pixels(&strip.body).1, [10 * tile, 2 * tile]);
+    }
 }
 
 #[test]

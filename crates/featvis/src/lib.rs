@@ -29,5 +29,6 @@ pub use diversity::Style;
 pub use layer_network::{FeatureError, LayerNetwork, LayerSession, picture_side};
 pub use natural::{Probe, ProbeSession, Profile, mean_profile, naturalness};
 pub use objective::Objective;
+pub use parameterisation::Magnitudes;
 pub use render::{EarlyStop, RenderOptions, Rendering, render};
 pub use transform::Robustness;

@@ -1,16 +1,19 @@
-//! What is optimised in place of pixels: the spectrum of a picture in decorrelated colours.
+//! What is optimised in place of pixels: the spectrum of a picture in decorrelated colours, or its phases.
 //!
 //! ```text
 //! parameters ──▶ spectrum [3, W/2+1, H] ──▶ inverse FFT ──▶ colours correlated ──▶ sigmoid ──▶ picture
 //! ```
 //!
 //! All frequencies then grow at the rate natural images have (1/f), and a step changes colours as they
-//! vary in photographs. Constants are lucid's. Everything has its adjoint beside it. Cost: two FFTs a
-//! step.
+//! vary in photographs. Constants are lucid's. With [`Magnitudes`] only the phases are free (Fel et al.,
+//! *Unlocking feature visualization for deeper networks with magnitude constrained optimization*, NeurIPS
+//! 2023): a picture cannot put its energy where photographs have none. Everything has its adjoint beside it.
+//! Cost: two FFTs a step.
 
 use crate::random::Random;
 use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
+use std::f64::consts::TAU;
 use std::sync::Arc;
 
 /// Square root of the colour correlation of ImageNet (lucid), rows red, green, blue; divided by
@@ -27,12 +30,92 @@ const START: f64 = 0.01;
 /// Divides a picture before the sigmoid, which keeps colours from saturating (lucid).
 const CALM: f32 = 4.0;
 
+/// Levels of photographs are kept this far from black and white, whose logit is infinite.
+const MARGIN: f32 = 0.01;
+
+/// How strong every frequency of a picture is: the mean over photographs, of their decorrelated logits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Magnitudes {
+    extents: [usize; 2],
+    /// `[3, W / 2 + 1, H]`, orthonormal.
+    values: Vec<f32>,
+}
+
+impl Magnitudes {
+    /// * `pictures`: each `[3, H, W]`, 0 to 1, of `extents`.
+    ///
+    /// `None` without pictures, or where one has other extents.
+    #[must_use]
+    pub fn of(pictures: &[Vec<f32>], extents: [usize; 2]) -> Option<Self> {
+        let [height, width] = extents;
+        let half = (width / 2 + 1) * height;
+        let plane_len = height * width;
+        let mut transform = PlaneTransform::new(extents);
+        let mut sums = vec![0.0_f64; 3 * half];
+        for picture in pictures {
+            if picture.len() != 3 * plane_len {
+                return None;
+            }
+            let planes = decorrelated(picture);
+            for (plane, sums) in planes
+                .chunks_exact(plane_len)
+                .zip(sums.chunks_exact_mut(half))
+            {
+                for (sum, value) in sums.iter_mut().zip(transform.forward(plane)) {
+                    *sum += f64::from(value.norm());
+                }
+            }
+        }
+        let count = pictures.len() as f64;
+        (count > 0.0).then(|| Self {
+            extents,
+            values: sums.iter().map(|sum| (sum / count) as f32).collect(),
+        })
+    }
+}
+
+/// What the sigmoid of the correlated colours of gives `picture`, `[3, H, W]`.
+fn decorrelated(picture: &[f32]) -> Vec<f32> {
+    let plane_len = picture.len() / 3;
+    let inverse = inverse(COLOURS);
+    let logit = |level: f32| {
+        let level = level.clamp(MARGIN, 1.0 - MARGIN);
+        (level / (1.0 - level)).ln()
+    };
+    let mut planes = vec![0.0; picture.len()];
+    for position in 0..plane_len {
+        let colours: [f32; 3] = std::array::from_fn(|k| logit(picture[k * plane_len + position]));
+        for (k, mix) in inverse.iter().enumerate() {
+            planes[k * plane_len + position] = mix.iter().zip(colours).map(|(a, b)| a * b).sum();
+        }
+    }
+    planes
+}
+
+/// By cofactors.
+fn inverse(m: [[f32; 3]; 3]) -> [[f32; 3]; 3] {
+    let minor = |row: usize, column: usize| {
+        let [a, b] = [(row + 1) % 3, (row + 2) % 3];
+        let [c, d] = [(column + 1) % 3, (column + 2) % 3];
+        m[a][c] * m[b][d] - m[a][d] * m[b][c]
+    };
+    let determinant: f32 = (0..3).map(|column| m[0][column] * minor(0, column)).sum();
+    std::array::from_fn(|row| std::array::from_fn(|column| minor(column, row) / determinant))
+}
+
+/// What the parameters are.
+enum Form {
+    /// Real and imaginary parts, `[3, W / 2 + 1, H, 2]`; `[W / 2 + 1, H]`: the amplitude a parameter of 1
+    /// stands for, 1 / f.
+    Spectrum(Vec<f32>),
+    /// Phases, `[3, W / 2 + 1, H]`, radians; the magnitudes, in the same order.
+    Phases(Vec<f32>),
+}
+
 /// A picture as the parameters of its spectrum.
 pub(crate) struct Fourier {
     plane: PlaneTransform,
-    /// `[W / 2 + 1, H]`: the amplitude a parameter of 1 stands for, 1 / f.
-    scale: Vec<f32>,
-    /// `[3, W / 2 + 1, H]`, real and imaginary parts.
+    form: Form,
     parameters: Vec<f32>,
     /// Memory for [`Self::gradient`].
     planes: Vec<f32>,
@@ -53,13 +136,24 @@ impl Fourier {
             }
         }
         let count = 3 * scale.len() * 2;
+        let noise = (0..count).map(|_| (START * random.normal()) as f32);
+        Self::of(extents, Form::Spectrum(scale), noise.collect())
+    }
+
+    /// Phases to start from, any as likely as any other.
+    pub(crate) fn with_magnitudes(magnitudes: &Magnitudes, random: &mut Random) -> Self {
+        let values = magnitudes.values.clone();
+        let phases = values.iter().map(|_| (TAU * random.uniform()) as f32);
+        let phases = phases.collect();
+        Self::of(magnitudes.extents, Form::Phases(values), phases)
+    }
+
+    fn of(extents: [usize; 2], form: Form, parameters: Vec<f32>) -> Self {
         Self {
             plane: PlaneTransform::new(extents),
-            scale,
-            parameters: (0..count)
-                .map(|_| (START * random.normal()) as f32)
-                .collect(),
-            planes: vec![0.0; 3 * height * width],
+            form,
+            parameters,
+            planes: vec![0.0; 3 * extents[0] * extents[1]],
         }
     }
 
@@ -71,16 +165,27 @@ impl Fourier {
     /// The picture, `[3, H, W]`, 0 to 1.
     pub(crate) fn picture(&mut self, picture: &mut [f32]) {
         let plane_len = picture.len() / 3;
-        let half = self.scale.len();
+        let per_plane = self.parameters.len() / 3;
         let mut planes = std::mem::take(&mut self.planes);
-        for (plane, parameters) in planes
+        for (colour, (plane, parameters)) in planes
             .chunks_exact_mut(plane_len)
-            .zip(self.parameters.chunks_exact(2 * half))
+            .zip(self.parameters.chunks_exact(per_plane))
+            .enumerate()
         {
-            let pairs = parameters.chunks_exact(2).zip(&self.scale);
-            let spectrum = pairs
-                .map(|(pair, &scale)| Complex::new(pair[0] * scale / CALM, pair[1] * scale / CALM));
-            self.plane.inverse(spectrum, plane);
+            match &self.form {
+                Form::Spectrum(scale) => {
+                    let pairs = parameters.as_chunks::<2>().0.iter().zip(scale);
+                    let spectrum =
+                        pairs.map(|([re, im], scale)| Complex::new(*re, *im) * *scale / CALM);
+                    self.plane.inverse(spectrum, plane);
+                }
+                Form::Phases(magnitudes) => {
+                    let own = &magnitudes[colour * per_plane..];
+                    let spectrum = parameters.iter().zip(own);
+                    let spectrum = spectrum.map(|(phase, size)| Complex::from_polar(*size, *phase));
+                    self.plane.inverse(spectrum, plane);
+                }
+            }
         }
         for position in 0..plane_len {
             for (colour, mix) in COLOURS.iter().enumerate() {
@@ -97,7 +202,7 @@ impl Fourier {
     /// be what [`Self::picture`] gave last.
     pub(crate) fn gradient(&mut self, picture: &[f32], upstream: &[f32], gradient: &mut [f32]) {
         let plane_len = picture.len() / 3;
-        let half = self.scale.len();
+        let per_plane = self.parameters.len() / 3;
         let mut planes = std::mem::take(&mut self.planes);
         planes.fill(0.0);
         for position in 0..plane_len {
@@ -109,16 +214,28 @@ impl Fourier {
                 }
             }
         }
-        for (plane, gradient) in planes
+        for (colour, (plane, gradient)) in planes
             .chunks_exact(plane_len)
-            .zip(gradient.chunks_exact_mut(2 * half))
+            .zip(gradient.chunks_exact_mut(per_plane))
+            .enumerate()
         {
             let spectrum = self.plane.adjoint(plane);
-            for ((pair, value), &scale) in
-                gradient.chunks_exact_mut(2).zip(spectrum).zip(&self.scale)
-            {
-                pair[0] = value.re * scale / CALM;
-                pair[1] = value.im * scale / CALM;
+            match &self.form {
+                Form::Spectrum(scale) => {
+                    let pairs = gradient.as_chunks_mut::<2>().0.iter_mut();
+                    for ((pair, value), &scale) in pairs.zip(spectrum).zip(scale) {
+                        *pair = [value.re * scale / CALM, value.im * scale / CALM];
+                    }
+                }
+                Form::Phases(magnitudes) => {
+                    let phases = self.parameters[colour * per_plane..].iter();
+                    let own = phases.zip(&magnitudes[colour * per_plane..]);
+                    for ((slot, value), (phase, size)) in gradient.iter_mut().zip(spectrum).zip(own)
+                    {
+                        let (sine, cosine) = phase.sin_cos();
+                        *slot = size * (value.im * cosine - value.re * sine);
+                    }
+                }
             }
         }
         self.planes = planes;
@@ -166,12 +283,29 @@ impl PlaneTransform {
         }
     }
 
+    /// Columns of the whole spectrum a column of the half one stands for.
+    fn copies(&self, column: usize) -> f32 {
+        let mirrored = column > 0 && 2 * column != self.extents[1];
+        if mirrored { 2.0 } else { 1.0 }
+    }
+
     /// Weight of a column of the half spectrum, orthonormal.
     fn weight(&self, column: usize) -> f32 {
         let [height, width] = self.extents;
-        let mirrored = column > 0 && 2 * column != width;
-        let copies = if mirrored { 2.0 } else { 1.0 };
-        copies / ((height * width) as f32).sqrt()
+        self.copies(column) / ((height * width) as f32).sqrt()
+    }
+
+    /// The half spectrum whose inverse is `plane`.
+    fn forward(&mut self, plane: &[f32]) -> &[Complex<f32>] {
+        let height = self.extents[0];
+        self.adjoint(plane);
+        for column in 0..=self.extents[1] / 2 {
+            let copies = self.copies(column);
+            for value in self.spectrum.iter_mut().skip(column * height).take(height) {
+                *value /= copies;
+            }
+        }
+        &self.spectrum
     }
 
     fn inverse(&mut self, spectrum: impl Iterator<Item = Complex<f32>>, plane: &mut [f32]) {
@@ -232,7 +366,7 @@ mod tests {
                     let im = if mirrored { -im } else { im };
                     let turns =
                         (row * y) as f64 / height as f64 + (column * x) as f64 / width as f64;
-                    let angle = std::f64::consts::TAU * turns;
+                    let angle = TAU * turns;
                     *value += re * angle.cos() - im * angle.sin();
                 }
             }
@@ -258,13 +392,80 @@ mod tests {
         }
     }
 
+    fn photographs(extents: [usize; 2], random: &mut Random) -> Vec<Vec<f32>> {
+        let count = 3 * extents[0] * extents[1];
+        let mut photograph = || (0..count).map(|_| random.uniform() as f32).collect();
+        vec![photograph(), photograph()]
+    }
+
+    #[test]
+    fn forward_and_inverse_undo_each_other() {
+        for extents in [[6, 8], [5, 7], [8, 5], [1, 4]] {
+            let mut random = Random::new(&[2]);
+            let picture = &photographs(extents, &mut random)[0];
+            let plane = &picture[..extents[0] * extents[1]];
+            let mut transform = PlaneTransform::new(extents);
+            let spectrum = transform.forward(plane).to_vec();
+            let mut back = vec![0.0; plane.len()];
+            transform.inverse(spectrum.into_iter(), &mut back);
+            for (found, wanted) in back.iter().zip(plane) {
+                assert!((found - wanted).abs() < 1e-5, "{extents:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn magnitudes_are_kept_whatever_the_phases() {
+        let extents = [6, 8];
+        let mut random = Random::new(&[7]);
+        let wanted = Magnitudes::of(&photographs(extents, &mut random), extents).unwrap();
+        let mut image = Fourier::with_magnitudes(&wanted, &mut random);
+        let mut picture = vec![0.0; 3 * 6 * 8];
+        image.picture(&mut picture);
+        // Before the clamp of `decorrelated` the round trip is exact; columns that are their own mirror
+        // image have a real part only, whatever their phase.
+        let planes = decorrelated(&picture);
+        let mut transform = PlaneTransform::new(extents);
+        for (colour, plane) in planes.chunks_exact(48).enumerate() {
+            let found = transform.forward(plane);
+            for column in 1..4 {
+                for row in 0..6 {
+                    let at = column * 6 + row;
+                    let (found, wanted) = (found[at].norm(), wanted.values[colour * 30 + at]);
+                    assert!(
+                        (found - wanted).abs() < 1e-2 * wanted,
+                        "{found} for {wanted}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_photographs_there_are_no_magnitudes() {
+        assert_eq!(Magnitudes::of(&[], [4, 4]), None);
+        assert_eq!(Magnitudes::of(&[vec![0.5; 47]], [4, 4]), None);
+        assert!(Magnitudes::of(&[vec![0.5; 48]], [4, 4]).is_some());
+    }
+
     #[test]
     fn gradients_are_finite_differences() {
-        for extents in [[6, 8], [5, 7]] {
+        for (extents, phases) in [
+            ([6, 8], false),
+            ([5, 7], false),
+            ([6, 8], true),
+            ([5, 7], true),
+        ] {
             let [height, width] = extents;
             let count = 3 * height * width;
             let mut random = Random::new(&[4]);
-            let mut image = Fourier::new(extents, &mut random);
+            let mut image = if phases {
+                let magnitudes =
+                    Magnitudes::of(&photographs(extents, &mut random), extents).unwrap();
+                Fourier::with_magnitudes(&magnitudes, &mut random)
+            } else {
+                Fourier::new(extents, &mut random)
+            };
             // Away from grey, where all slopes are alike.
             image
                 .parameters_mut()

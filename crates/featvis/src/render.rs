@@ -4,7 +4,7 @@
 //! from (seed, key, step), so a rendering does not depend on what was rendered before.
 
 use crate::layer_network::{FeatureError, LayerSession};
-use crate::parameterisation::Fourier;
+use crate::parameterisation::{Fourier, Magnitudes};
 use crate::random::Random;
 use crate::{Objective, Robustness};
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub struct EarlyStop {
 
 /// How to render.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RenderOptions {
+pub struct RenderOptions<'a> {
     /// Steps at most.
     pub steps: u32,
     /// Adam's step length.
@@ -37,6 +37,8 @@ pub struct RenderOptions {
     pub robustness: Robustness,
     /// When to stop before that.
     pub early_stop: Option<EarlyStop>,
+    /// Keeps these and moves phases alone; `None` moves the whole spectrum. Of the picture's extents.
+    pub magnitudes: Option<&'a Magnitudes>,
 }
 
 /// A finished picture.
@@ -61,14 +63,17 @@ pub struct Rendering {
 pub fn render(
     session: &mut LayerSession,
     objective: &Objective,
-    options: &RenderOptions,
+    options: &RenderOptions<'_>,
     key: &[u64],
 ) -> Result<Rendering, FeatureError> {
     session.check(objective)?;
     let extents = session.network().extents();
     let pixels = 3 * extents[0] * extents[1];
     let stream = |step| Random::new(&[&[options.seed], key, &[step]].concat());
-    let mut image = Fourier::new(extents, &mut stream(0));
+    let mut image = match options.magnitudes {
+        Some(magnitudes) => Fourier::with_magnitudes(magnitudes, &mut stream(0)),
+        None => Fourier::new(extents, &mut stream(0)),
+    };
     let mut adam = Adam::new(image.parameters_mut().len(), options.learning_rate);
     let mut picture = vec![0.0; pixels];
     let mut changed = vec![0.0; pixels];
@@ -170,12 +175,13 @@ mod tests {
     use std::sync::Arc;
     use summit_tables::ChannelId;
 
-    const OPTIONS: RenderOptions = RenderOptions {
+    const OPTIONS: RenderOptions<'static> = RenderOptions {
         steps: 60,
         learning_rate: 0.05,
         seed: 3,
         robustness: Robustness::STANDARD,
         early_stop: None,
+        magnitudes: None,
     };
 
     fn session(layer: &str) -> LayerSession {
@@ -188,7 +194,7 @@ mod tests {
     fn made(
         session: &mut LayerSession,
         objective: &Objective,
-        options: &RenderOptions,
+        options: &RenderOptions<'_>,
     ) -> Rendering {
         render(session, objective, options, &[11]).unwrap()
     }
@@ -229,6 +235,25 @@ mod tests {
             );
             assert!(many.maxima[1] >= many.objective);
         }
+    }
+
+    #[test]
+    fn phases_alone_suffice_to_grow() {
+        let mut session = session("joined");
+        let extents = session.network().extents();
+        let count = 3 * extents[0] * extents[1];
+        let mut random = Random::new(&[1]);
+        let photograph: Vec<f32> = (0..count).map(|_| random.uniform() as f32).collect();
+        let magnitudes = Magnitudes::of(&[photograph], extents).unwrap();
+        let options = |steps| RenderOptions {
+            steps,
+            magnitudes: Some(&magnitudes),
+            ..OPTIONS
+        };
+        let objective = Objective::channel(ChannelId(1));
+        let few = made(&mut session, &objective, &options(0));
+        let many = made(&mut session, &objective, &options(60));
+        assert!(many.objective > few.objective + 0.1);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use labels::{
     ClassLabel, FolderMatch, LabelDiscovery, LabelError, LabelMatch, Labels, MatchRule,
     RejectedLabels, discover_labels, match_folders,
 };
-pub use load::{LoadedMeta, SkipReason, load, load_and_preprocess, preprocess};
+pub use load::{LoadedMeta, SkipReason, load, load_and_preprocess};
 pub use preprocess::{
     ColorOrder, FoundSetting, InputGeometry, InputShape, Layout, MetadataReading, PreprocessError,
     Preprocessing, Preset, Resize, ResizeFilter, ValueRange, from_metadata,
@@ -32,4 +32,6 @@ pub use source::{
     ImageFolder, ImageItem, ImageList, ImageSource, Images, ListHash, Place, ReadError,
     ScanOptions, SkippedPath, SourceError, SourceKind,
 };
-pub use thumbnail::{InputRect, ThumbnailError, crop_and_resize, encode_jpeg};
+pub use thumbnail::{
+    InputRect, ThumbnailError, crop_and_resize, crop_thumbnail, encode_jpeg, thumbnail,
+};

@@ -11,6 +11,12 @@ use crate::preprocess::{InputGeometry, PreprocessError, Preprocessing, ResizeFil
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 
+/// Longer side of a stored thumbnail, pixels: about 3 KB, and a receptive field of a third of the input is
+/// still recognisable in it.
+pub const THUMBNAIL_SIDE: u32 = 96;
+
+const THUMBNAIL_QUALITY: u8 = 75;
+
 /// A rectangle in the network's input; may reach beyond it (padding), and is clipped then.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InputRect {
@@ -55,11 +61,64 @@ pub fn crop_and_resize(
     rect: InputRect,
     max_side: u32,
 ) -> Result<DecodedImage, ThumbnailError> {
+    cut(
+        image,
+        &preprocessing.geometry(image.width(), image.height())?,
+        rect,
+        max_side,
+    )
+}
+
+/// The whole input of the network, at most [`THUMBNAIL_SIDE`] pixels a side, as a JPEG: what is left to look
+/// at once the image is gone.
+///
+/// # Errors
+/// See [`ThumbnailError`].
+pub fn thumbnail(
+    image: &DecodedImage,
+    preprocessing: &Preprocessing,
+) -> Result<Vec<u8>, ThumbnailError> {
+    let [height, width] = preprocessing.size.map(f64::from);
+    let rect = InputRect {
+        top: 0.0,
+        left: 0.0,
+        height,
+        width,
+    };
+    let small = crop_and_resize(image, preprocessing, rect, THUMBNAIL_SIDE)?;
+    encode_jpeg(&small, THUMBNAIL_QUALITY)
+}
+
+/// As [`crop_and_resize`], out of the picture [`thumbnail`] made.
+///
+/// # Errors
+/// See [`ThumbnailError`].
+pub fn crop_thumbnail(
+    thumbnail: &DecodedImage,
+    preprocessing: &Preprocessing,
+    rect: InputRect,
+    max_side: u32,
+) -> Result<DecodedImage, ThumbnailError> {
+    let geometry = InputGeometry {
+        top: 0.0,
+        left: 0.0,
+        height: f64::from(thumbnail.height()),
+        width: f64::from(thumbnail.width()),
+        input: preprocessing.size,
+    };
+    cut(thumbnail, &geometry, rect, max_side)
+}
+
+fn cut(
+    image: &DecodedImage,
+    geometry: &InputGeometry,
+    rect: InputRect,
+    max_side: u32,
+) -> Result<DecodedImage, ThumbnailError> {
     if max_side == 0 || max_side > 16_384 {
         return Err(ThumbnailError::Size { max_side });
     }
-    let geometry = preprocessing.geometry(image.width(), image.height())?;
-    let region = original_region(&geometry, rect).ok_or(ThumbnailError::Outside)?;
+    let region = original_region(geometry, rect).ok_or(ThumbnailError::Outside)?;
     let longer = region.height.max(region.width);
     let side = |extent: f64| {
         let pixels = (extent / longer * f64::from(max_side)).round();
@@ -189,6 +248,30 @@ mod tests {
         let cut = crop_and_resize(&image, &preprocessing(), tiny, 40).unwrap();
         assert_eq!((cut.width(), cut.height()), (40, 1));
         assert!(crop_and_resize(&image, &preprocessing(), rect(0.0, 0.0, 9.0, 9.0), 0).is_err());
+    }
+
+    #[test]
+    fn a_thumbnail_stands_in_for_its_image() {
+        let image = ramp(240, 120);
+        let preprocessing = preprocessing();
+        let small = decode(
+            &thumbnail(&image, &preprocessing).unwrap(),
+            &DecodeLimits::default(),
+        )
+        .unwrap();
+        assert_eq!((small.width(), small.height()), (96, 96));
+        let rect = InputRect {
+            top: 10.0,
+            left: 20.0,
+            height: 10.0,
+            width: 20.0,
+        };
+        let wanted = crop_and_resize(&image, &preprocessing, rect, 40).unwrap();
+        let found = crop_thumbnail(&small, &preprocessing, rect, 40).unwrap();
+        assert_eq!((found.width(), found.height()), (40, 20));
+        let pixels = wanted.data().iter().zip(found.data());
+        let worst = pixels.map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(worst.unwrap() <= 12, "{worst:?}");
     }
 
     #[test]

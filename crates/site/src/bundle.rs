@@ -8,7 +8,7 @@ use crate::features::Painter;
 use crate::file::{BundleFile, PointKind};
 use crate::parts::TopsOfLayer;
 use crate::photo::Look;
-use crate::pictures::{Crops, encode};
+use crate::pictures::{Crops, Tell, encode};
 use crate::schema::{
     ActivationFile, ActivationRow, Annotation, AnnotationFile, BUNDLE_SCHEMA_VERSION,
     ChannelExamples, ChannelFile, EmbeddingFile, ImageFile, PhotoFile, PictureFacts,
@@ -27,7 +27,8 @@ use summit_explain::{ActivationCounts, GroupSpec, NO_LABEL, cosine};
 use summit_query::{MapOf, Mapped, Maps, Questions};
 use summit_store::{FeaturePicture, Source};
 use summit_tables::{
-    ChannelId, ClassId, DatasetExample, GroupId, Grouping, ImageId, ImageRecord, LayerId, LayerInfo,
+    ChannelId, ClassId, DatasetExample, GroupId, Grouping, ImageId, ImageRecord, LayerId,
+    LayerInfo, over_the_range,
 };
 
 /// How pictures are made (ui and atlas agree through the manifest).
@@ -94,6 +95,7 @@ pub struct Bundle {
     pub(crate) look: Option<Arc<dyn Look>>,
     counts: Vec<OnceLock<ActivationCounts>>,
     examples: Vec<OnceLock<Vec<DatasetExample>>>,
+    ranges: Vec<OnceLock<Vec<DatasetExample>>>,
     maps: OnceLock<Maps>,
     image_maps: OnceLock<Maps>,
     tops: OnceLock<Vec<TopsOfLayer>>,
@@ -103,23 +105,22 @@ impl Bundle {
     /// Opens a finished run.
     ///
     /// * `image_root`: the folder of its images, where it is not the one the run remembers.
+    /// * `tell`: told, once an image, which images cannot be read.
     ///
-    /// Missing images leave the bundle without pictures; [`Bundle::picture_problem`] says why.
+    /// Stored thumbnails stand in for images that are gone; [`Bundle::picture_problem`] says why.
     ///
     /// # Errors
     /// There is no finished run, or its tables are damaged.
-    pub fn open(path: &Path, image_root: Option<PathBuf>) -> Result<Self, SiteError> {
+    pub fn open(path: &Path, image_root: Option<PathBuf>, tell: Tell) -> Result<Self, SiteError> {
         let questions = Questions::open(path)?;
         let groups = questions.class_sizes(Grouping::Label).into_iter().collect();
-        let root = image_root.or_else(|| Source::of(path).images);
+        let root = image_root.clone().or_else(|| Source::of(path).images);
         let data_set = root
             .as_deref()
             .and_then(Path::file_name)
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let crops = match root {
-            None => Err("the run does not say where its images are".to_owned()),
-            Some(root) => Crops::open(&questions, root).map_err(|problem| problem.to_string()),
-        };
+        let crops = Crops::open(&questions, image_root, tell);
+        let crops = crops.map_err(|problem| problem.to_string());
         let layers = questions.layers().len();
         Ok(Self {
             groups,
@@ -130,6 +131,7 @@ impl Bundle {
             painter: None,
             counts: (0..layers).map(|_| OnceLock::new()).collect(),
             examples: (0..layers).map(|_| OnceLock::new()).collect(),
+            ranges: (0..layers).map(|_| OnceLock::new()).collect(),
             maps: OnceLock::new(),
             image_maps: OnceLock::new(),
             tops: OnceLock::new(),
@@ -151,10 +153,15 @@ impl Bundle {
         self
     }
 
-    /// Why there are no pictures; `None` where there are.
+    /// Why pictures are thumbnails or, in runs without those, absent; `None` where images can be read.
     #[must_use]
-    pub fn picture_problem(&self) -> Option<&str> {
-        self.crops.as_ref().err().map(String::as_str)
+    pub fn picture_problem(&self) -> Option<String> {
+        match &self.crops {
+            Ok(crops) => crops
+                .problem()
+                .map(|problem| format!("{problem}; the run's thumbnails stand in")),
+            Err(problem) => Some(format!("{problem}; there are no pictures")),
+        }
     }
 
     /// All files, those that others are made from first.
@@ -236,17 +243,33 @@ impl Bundle {
         .map(Vec::as_slice)
     }
 
+    /// Up to ten images over the range of every channel, by channel, then value.
+    fn layer_ranges(&self, layer: LayerId) -> Result<&[DatasetExample], SiteError> {
+        self.layer(layer)?;
+        let cell = self.ranges.get(layer.index());
+        get_or_make(cell, || {
+            let run = self.questions.run();
+            let histograms = run.histograms(layer)?;
+            let candidates: Vec<_> = run.range_examples(layer)?.collect::<Result<_, _>>()?;
+            let channels = candidates.chunk_by(|a, b| a.channel == b.channel);
+            let chosen = channels.flat_map(|candidates| {
+                let channel = candidates.first().map_or(0, |example| example.channel.0);
+                let histogram = histograms.get(&channel).map_or(&[][..], Vec::as_slice);
+                over_the_range(histogram, candidates)
+            });
+            Ok(chosen.collect())
+        })
+        .map(Vec::as_slice)
+    }
+
     /// Examples of one channel by rank.
     fn channel_examples(
         &self,
         layer: LayerId,
         channel: ChannelId,
     ) -> Result<&[DatasetExample], SiteError> {
-        let examples = self.layer_examples(layer)?;
-        let start = examples.partition_point(|example| example.channel < channel);
-        let end = examples.partition_point(|example| example.channel <= channel);
-        match examples.get(start..end) {
-            Some(found) if !found.is_empty() => Ok(found),
+        match of_channel(self.layer_examples(layer)?, channel) {
+            found if !found.is_empty() => Ok(found),
             _ => Err(SiteError::Absent {
                 what: format!("examples of channel {} in layer {}", channel.0, layer.0),
             }),
@@ -388,7 +411,16 @@ impl Bundle {
             of.class.push(self.class_of_image(example.image));
             of.value.push(rounded(example.value));
         }
+        let ranges = self.layer_ranges(layer)?;
         for channel in 0..info.channels {
+            let range = of_channel(ranges, ChannelId(channel)).iter();
+            file.range.push(ChannelExamples {
+                class: range
+                    .clone()
+                    .map(|example| self.class_of_image(example.image))
+                    .collect(),
+                value: range.map(|example| rounded(example.value)).collect(),
+            });
             let column = self.groups.iter().map(|(class, size)| {
                 let row = counts.group(GroupId(class.0));
                 let count = row.get(channel as usize).copied().unwrap_or(0);
@@ -454,15 +486,14 @@ impl Bundle {
 
     fn detail(&self, layer: LayerId, channel: ChannelId) -> Result<Vec<u8>, SiteError> {
         let info = self.layer(layer)?;
-        let examples: Vec<_> = self
-            .channel_examples(layer, channel)?
-            .iter()
-            .copied()
-            .map(Some)
-            .collect();
-        let columns = examples.len() as u32;
+        let best = self.channel_examples(layer, channel)?;
+        let range = of_channel(self.layer_ranges(layer)?, channel);
+        let columns = best.len().max(range.len());
+        let padding = std::iter::repeat_n(None, columns - best.len());
+        let rows = best.iter().copied().map(Some).chain(padding);
+        let tiles: Vec<_> = rows.chain(range.iter().copied().map(Some)).collect();
         self.crops()?
-            .sheet(info, &examples, columns, PICTURES.detail_tile)
+            .sheet(info, &tiles, columns as u32, PICTURES.detail_tile)
     }
 
     /// Images on a class's sheet, in its order.
@@ -563,6 +594,13 @@ impl BundleSource for StaticBundle {
             result => result.map_err(SiteError::io("read", &path)),
         }
     }
+}
+
+/// The rows of one channel, of rows sorted by channel.
+fn of_channel(rows: &[DatasetExample], channel: ChannelId) -> &[DatasetExample] {
+    let start = rows.partition_point(|example| example.channel < channel);
+    let end = rows.partition_point(|example| example.channel <= channel);
+    rows.get(start..end).unwrap_or_default()
 }
 
 fn embedding_file(map: &Mapped, group: Option<Vec<u32>>) -> EmbeddingFile {

@@ -44,7 +44,7 @@ pub enum BundleFile {
     Overview(LayerId),
     /// The natural picture of a channel: the crop that excites it most.
     Top(LayerId, ChannelId),
-    /// Strip of a channel's dataset examples.
+    /// A channel's dataset examples: a row of the best, a row over the range.
     Detail(LayerId, ChannelId),
     /// What a layer's feature visualisations reached: [`crate::schema::FeatureFile`].
     Features(LayerId),

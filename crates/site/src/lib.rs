@@ -33,6 +33,6 @@ pub use export::{ExportReport, export};
 pub use features::{Painter, feature_sheet};
 pub use file::BundleFile;
 pub use photo::Look;
-pub use pictures::Crops;
+pub use pictures::{Crops, Tell};
 pub use run_images::RunImages;
 pub use server::{ServeOptions, Server};

@@ -1,4 +1,4 @@
-//! Pictures cut out of the run's images: what a channel answers to.
+//! Pictures cut out of the run's images, or of its thumbnails of those that are gone: what a channel answers to.
 //!
 //! Place in the flow: a dataset example (image, unit) becomes the square of the image its receptive
 //! field covers; tiles are joined to atlases and strips. Memory: one image and one sheet. Time: one
@@ -6,14 +6,16 @@
 
 use crate::SiteError;
 use crate::run_images::RunImages;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use summit_images::{
-    DecodeLimits, DecodedImage, InputRect, Preprocessing, crop_and_resize, encode_jpeg, load,
+    DecodeLimits, DecodedImage, InputRect, Preprocessing, crop_and_resize, crop_thumbnail, decode,
+    encode_jpeg, load,
 };
 use summit_nn::layers::ReceptiveField;
 use summit_query::Questions;
+use summit_store::{Run, Source};
 use summit_tables::{DatasetExample, ImageId, ImageRecord, LayerInfo};
 
 /// Quality of all pictures: artefacts stay invisible at the sizes used.
@@ -22,23 +24,54 @@ const JPEG_QUALITY: u8 = 82;
 /// Colour of tiles without a picture.
 const EMPTY: u8 = 128;
 
-/// A source of crops: the run's images as they are on disk.
+/// Images that cannot be read are named up to here.
+const NAMED: usize = 10;
+
+/// Where a sentence for the user goes.
+pub type Tell = fn(&str);
+
+/// A source of crops: the run's images as they are now, and its stored thumbnails of those that are gone.
 #[derive(Debug)]
 pub struct Crops {
-    source: RunImages,
+    source: Result<RunImages, String>,
+    run: Run,
     /// Sorted by image.
     images: Arc<[ImageRecord]>,
     preprocessing: Preprocessing,
+    tell: Tell,
+    /// Images a thumbnail has stood in for.
+    gone: Mutex<BTreeSet<ImageId>>,
+}
+
+/// An image, or what is left of it.
+enum Photo {
+    Original(DecodedImage),
+    Thumbnail(DecodedImage),
 }
 
 impl Crops {
-    /// Images of a run, which lie at `root`.
+    /// * `root`: where the images are, if it is not where the run remembers them.
+    /// * `tell`: told, once an image, which images cannot be read.
     ///
     /// # Errors
-    /// The folder is gone, or the run's preprocessing is not understood.
-    pub fn open(questions: &Questions, root: PathBuf) -> Result<Self, SiteError> {
+    /// The images are gone and the run has no thumbnails (format 1), or its preprocessing is not understood.
+    pub fn open(
+        questions: &Questions,
+        root: Option<PathBuf>,
+        tell: Tell,
+    ) -> Result<Self, SiteError> {
         let run = questions.run();
-        let source = RunImages::open(run, &root).map_err(|reason| SiteError::Picture { reason })?;
+        let source = match root.or_else(|| Source::of(run.path()).images) {
+            None => Err("the run does not say where its images are".to_owned()),
+            Some(root) => RunImages::open(run, &root),
+        };
+        if let Err(reason) = &source
+            && !run.has_thumbnails()
+        {
+            return Err(SiteError::Picture {
+                reason: reason.clone(),
+            });
+        }
         let preprocessing = serde_json::from_value(run.manifest().spec.preprocessing.clone())
             .map_err(|_| SiteError::Field {
                 field: "preprocessing",
@@ -46,15 +79,24 @@ impl Crops {
             })?;
         Ok(Self {
             source,
+            run: run.clone(),
             images: Arc::clone(questions.records()),
             preprocessing,
+            tell,
+            gone: Mutex::default(),
         })
+    }
+
+    /// Why no image can be read; `None` where they are where they should be.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        self.source.as_ref().err().map(String::as_str)
     }
 
     /// What the unit of a dataset example sees, as a square tile.
     ///
     /// # Errors
-    /// The image cannot be read.
+    /// The image cannot be read, and there is no thumbnail of it.
     pub fn example(
         &self,
         layer: &LayerInfo,
@@ -62,7 +104,7 @@ impl Crops {
         side: u32,
     ) -> Result<DecodedImage, SiteError> {
         let rect = self.square(layer, example);
-        self.cut(&self.decode(example.image)?, rect, side)
+        self.cut(&self.photo(example.image)?, rect, side)
     }
 
     /// The part of the network's input around the unit of a dataset example, `[3, height, width]`,
@@ -112,7 +154,7 @@ impl Crops {
         Ok(window)
     }
 
-    /// Tiles of several examples side by side, `columns` in a row; images that cannot be read leave
+    /// Tiles of several examples side by side, `columns` in a row; images of which nothing is left leave
     /// grey tiles. Each image is decoded once.
     ///
     /// # Errors
@@ -169,15 +211,15 @@ impl Crops {
         let mut problem = None;
         let mut drawn = 0;
         for (image, places) in places {
-            let decoded = match self.decode(image) {
-                Ok(decoded) => decoded,
+            let photo = match self.photo(image) {
+                Ok(photo) => photo,
                 Err(error) => {
                     problem.get_or_insert(error);
                     continue;
                 }
             };
             for (place, rect) in places {
-                sheet.draw(place, &self.cut(&decoded, rect, side)?);
+                sheet.draw(place, &self.cut(&photo, rect, side)?);
                 drawn += 1;
             }
         }
@@ -196,22 +238,61 @@ impl Crops {
                 reason: format!("the run has no image {}", image.0),
             });
         };
-        let item = self.source.item(record);
-        load(&self.source, &item, &DecodeLimits::default()).map_err(|reason| SiteError::Picture {
+        let read = |source: &RunImages| {
+            let item = source.item(record);
+            load(source, &item, &DecodeLimits::default()).map_err(|reason| reason.to_string())
+        };
+        let image = self.source.as_ref().map_err(Clone::clone).and_then(read);
+        image.map_err(|reason| SiteError::Picture {
             reason: format!("{reason}: {}", record.path),
         })
     }
 
-    fn cut(
-        &self,
-        image: &DecodedImage,
-        rect: InputRect,
-        side: u32,
-    ) -> Result<DecodedImage, SiteError> {
-        crop_and_resize(image, &self.preprocessing, rect, side).map_err(|error| {
-            SiteError::Picture {
-                reason: error.to_string(),
+    /// The image, or its thumbnail.
+    fn photo(&self, image: ImageId) -> Result<Photo, SiteError> {
+        let problem = match self.decode(image) {
+            Ok(original) => return Ok(Photo::Original(original)),
+            Err(problem) => problem,
+        };
+        let Some(thumbnail) = self.run.thumbnail(image)? else {
+            return Err(problem);
+        };
+        let small = decode(&thumbnail.jpeg, &DecodeLimits::default());
+        let small = small.map_err(|reason| SiteError::Picture {
+            reason: format!("the thumbnail of image {}: {reason}", image.0),
+        })?;
+        self.say_gone(image, &problem);
+        Ok(Photo::Thumbnail(small))
+    }
+
+    /// Names the first images that are gone, unless all are.
+    fn say_gone(&self, image: ImageId, problem: &SiteError) {
+        if self.source.is_err() {
+            return;
+        }
+        let count = {
+            let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+            if !gone.insert(image) {
+                return;
             }
+            gone.len()
+        };
+        match count {
+            ..=NAMED => (self.tell)(&format!("{problem}; its stored thumbnail stands in")),
+            _ if count == NAMED + 1 => {
+                (self.tell)("further images cannot be read and are not named");
+            }
+            _ => {}
+        }
+    }
+
+    fn cut(&self, photo: &Photo, rect: InputRect, side: u32) -> Result<DecodedImage, SiteError> {
+        let cut = match photo {
+            Photo::Original(image) => crop_and_resize(image, &self.preprocessing, rect, side),
+            Photo::Thumbnail(small) => crop_thumbnail(small, &self.preprocessing, rect, side),
+        };
+        cut.map_err(|error| SiteError::Picture {
+            reason: error.to_string(),
         })
     }
 

@@ -134,7 +134,7 @@ pub struct PictureFacts {
     pub overview_columns: u32,
     /// Side of `media/top`, pixels.
     pub top_side: u32,
-    /// Side of a tile of `media/detail`, one row of tiles, pixels.
+    /// Side of a tile of `media/detail`, pixels: a row of the best images, a row over the range.
     pub detail_tile: u32,
     /// Side of a tile of `media/sheet`, pixels.
     pub sheet_tile: u32,
@@ -354,8 +354,11 @@ pub struct ChannelFile {
     /// `[channels]`: classes by the share of their images in which it is a top channel, largest
     /// first, at most 8: `[class, images]`.
     pub classes: Vec<Vec<[u32; 2]>>,
-    /// `[channels]`: the images with the largest activation, in the order of `media/detail`.
+    /// `[channels]`: the images with the largest activation, the first row of `media/detail`.
     pub examples: Vec<ChannelExamples>,
+    /// `[channels]`: images over the range of its activation, smallest first, the second row of
+    /// `media/detail`; none in runs of format 1.
+    pub range: Vec<ChannelExamples>,
 }
 
 /// Dataset examples of one channel.

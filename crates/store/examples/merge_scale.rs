@@ -15,7 +15,7 @@ use std::time::Instant;
 use summit_store::{ImageList, ImageRange, ModelEntry, RunSpec, RunWriter, ShardData};
 use summit_tables::{
     ActivationEntry, ChannelId, ClassId, ConvId, ConvInfo, ConvMaxCounts, DatasetExample, ImageId,
-    ImageRecord, InfluenceEntry, LayerId, LayerInfo, LayerTables, ModelInfo, TopChannel,
+    ImageRecord, InfluenceEntry, LayerId, LayerInfo, LayerTables, ModelInfo, Thumbnail, TopChannel,
 };
 
 /// 5,488 channels in 12 layers.
@@ -159,10 +159,20 @@ fn data(shard: u32, range: ImageRange) -> ShardData {
         activations: CHANNELS
             .map(|channels| activations(label, &predictions, channels))
             .into(),
+        thumbnails: range.ids().map(thumbnail).collect(),
         influence: (0..)
             .zip(CHANNELS.windows(2))
             .map(|(conv, pair)| influence(conv, label, &predictions, pair[0], pair[1]))
             .collect(),
+    }
+}
+
+/// As large as a real one, and as hard to compress.
+fn thumbnail(image: u32) -> Thumbnail {
+    let noise = (0..3000_u64).map(|place| mix(u64::from(image) * 3000 + place) as u8);
+    Thumbnail {
+        image: ImageId(image),
+        jpeg: [0xff, 0xd8].into_iter().chain(noise).collect(),
     }
 }
 
@@ -202,6 +212,17 @@ fn layer(channels: u32, range: ImageRange) -> LayerTables {
             column: 0,
         })
     });
+    // 40 a channel, as layers have in practice.
+    let range_examples = (0..channels).flat_map(|channel| {
+        (0..40).map(move |rank| DatasetExample {
+            channel: ChannelId(channel),
+            rank,
+            image: ImageId(range.start.0 + u32::from(rank) % range.len()),
+            value: f32::from(rank / 4).exp2(),
+            row: 0,
+            column: 0,
+        })
+    });
     let bins = |channel: u32| {
         let bin = |bin: u32| mix(u64::from(channel * 64 + bin)) % 100;
         (0..BINS as u32).map(bin).collect::<Vec<u32>>()
@@ -209,6 +230,7 @@ fn layer(channels: u32, range: ImageRange) -> LayerTables {
     LayerTables {
         top_channels: top.collect(),
         examples: examples.collect(),
+        range_examples: range_examples.collect(),
         histograms: (0..channels)
             .map(|channel| (channel, bins(channel)))
             .collect::<BTreeMap<_, _>>(),

@@ -7,7 +7,7 @@
 use crate::durable::{self, FileEntry, HashingFile, TEMPORARY_PREFIX, hexadecimal};
 use crate::error::{IoContext, StoreError};
 use crate::manifest::Counts;
-use crate::merge::{Source, TopExamples, merge_many};
+use crate::merge::{Source, merge_many};
 use crate::rows::{HistogramBin, Row};
 use crate::spec::RunSpec;
 use crate::table_reader::{RowStream, read_table};
@@ -21,7 +21,8 @@ use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use summit_tables::{
-    ActivationEntry, DatasetExample, ImageId, ImageRecord, InfluenceEntry, SkippedImage, TopChannel,
+    ActivationEntry, BestExamples, ChannelId, DatasetExample, ImageId, ImageRecord, InfluenceEntry,
+    RangeExamples, SkippedImage, Thumbnail, TopChannel,
 };
 
 /// A set of tables about images no other input has.
@@ -126,10 +127,16 @@ pub(crate) fn assemble(
     };
     let (counts, paths_sha256, mut files) = assembly.images()?;
     let info = &spec.model.info;
+    let mut shown = ImageSet::new(spec.images.listed);
     for layer in info.layers.iter().map(|layer| layer.id) {
         let table = TableId::TopChannels(layer);
         files.push(assembly.write(table, assembly.by_image::<TopChannel>(table)?)?);
-        files.push(assembly.examples(TableId::Examples(layer))?);
+        let table = TableId::Examples(layer);
+        let best = assembly.lists(table, BestExamples::insert, BestExamples::into_rows)?;
+        files.push(assembly.examples(table, best, &mut shown)?);
+        let table = TableId::RangeExamples(layer);
+        let range = assembly.lists(table, RangeExamples::insert, RangeExamples::into_rows)?;
+        files.push(assembly.examples(table, range, &mut shown)?);
         let table = TableId::Activations(layer);
         files.push(assembly.write(table, assembly.merged::<ActivationEntry>(table)?)?);
         let table = TableId::Histograms(layer);
@@ -139,12 +146,33 @@ pub(crate) fn assemble(
         let table = TableId::Influence(conv.id);
         files.push(assembly.write(table, assembly.merged::<InfluenceEntry>(table)?)?);
     }
+    files.push(assembly.thumbnails(&shown)?);
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Assembled {
         counts,
         paths_sha256,
         files,
     })
+}
+
+/// A set of images: a bit each.
+struct ImageSet(Vec<u64>);
+
+impl ImageSet {
+    fn new(images: u32) -> Self {
+        Self(vec![0; images.div_ceil(u64::BITS) as usize])
+    }
+
+    fn insert(&mut self, ImageId(image): ImageId) {
+        if let Some(word) = self.0.get_mut((image / u64::BITS) as usize) {
+            *word |= 1 << (image % u64::BITS);
+        }
+    }
+
+    fn contains(&self, ImageId(image): ImageId) -> bool {
+        let word = self.0.get((image / u64::BITS) as usize);
+        word.is_some_and(|word| word & (1 << (image % u64::BITS)) != 0)
+    }
 }
 
 struct Assembly<'a> {
@@ -213,12 +241,43 @@ impl Assembly<'_> {
         writer.finish()
     }
 
-    fn examples(&self, table: TableId) -> Result<FileEntry, StoreError> {
-        let mut top = TopExamples::default();
+    /// A list of examples per channel, from the lists of all inputs. Memory: the lists.
+    fn lists<L: Default, R: Iterator<Item = DatasetExample>>(
+        &self,
+        table: TableId,
+        insert: fn(&mut L, DatasetExample),
+        into_rows: fn(L) -> R,
+    ) -> Result<Vec<DatasetExample>, StoreError> {
+        let mut channels: BTreeMap<ChannelId, L> = BTreeMap::new();
         for open in self.sources::<DatasetExample>(table) {
-            open()?.try_for_each(|row| row.map(|row| top.insert(row)))?;
+            for row in open()? {
+                let row = row?;
+                insert(channels.entry(row.channel).or_default(), row);
+            }
         }
-        self.write(table, Box::new(top.into_rows().map(Ok)))
+        Ok(channels.into_values().flat_map(into_rows).collect())
+    }
+
+    fn examples(
+        &self,
+        table: TableId,
+        rows: Vec<DatasetExample>,
+        shown: &mut ImageSet,
+    ) -> Result<FileEntry, StoreError> {
+        rows.iter().for_each(|row| shown.insert(row.image));
+        self.write(table, Box::new(rows.into_iter().map(Ok)))
+    }
+
+    /// Of the images that are still examples.
+    fn thumbnails(&self, shown: &ImageSet) -> Result<FileEntry, StoreError> {
+        let mut writer = self.writer::<Thumbnail>(TableId::Thumbnails)?;
+        for row in self.by_image::<Thumbnail>(TableId::Thumbnails)? {
+            let row = row?;
+            if shown.contains(row.image) {
+                writer.push(row)?;
+            }
+        }
+        writer.finish()
     }
 
     /// Writes `images.parquet`, `skipped.parquet` and `skipped.json` in one go through both streams,

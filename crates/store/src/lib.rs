@@ -42,7 +42,7 @@ pub use manifest::{Counts, MANIFEST_NAME, Manifest, RunState, SCHEMA_VERSION};
 pub use names::{decode_name, encode_name};
 pub use plan::{PLAN_FILES, Plan, write_plan};
 pub use reader::Run;
-pub use rows::{EXAMPLES_PER_CHANNEL, LONGEST_PATH_BYTES, LONGEST_REASON_BYTES, NO_LABEL};
+pub use rows::{LONGEST_PATH_BYTES, LONGEST_REASON_BYTES, NO_LABEL};
 pub use shard::{DONE_NAME, ShardData, shard_folder};
 pub use source::Source;
 pub use spec::{ImageList, ModelEntry, PassedOver, RunSpec};

@@ -1,4 +1,4 @@
-//! Merges sorted streams into one, and top-10 lists into one.
+//! Merges sorted streams into one.
 //!
 //! Memory: one row per source in the heap plus what each open source buffers; at most
 //! [`FAN_IN`] sources are open at a time, more are merged in rounds through scratch files. Equal keys
@@ -6,15 +6,14 @@
 
 use crate::durable::TEMPORARY_PREFIX;
 use crate::error::StoreError;
-use crate::rows::{EXAMPLES_PER_CHANNEL, EqualKeys, Row};
+use crate::rows::{EqualKeys, Row};
 use crate::table_reader::{RowStream, read_table};
 use crate::table_writer::TableWriter;
 use crate::tables::Bounds;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 use std::fs;
 use std::path::Path;
-use summit_tables::{ChannelId, DatasetExample};
 
 /// Sources open at a time.
 pub(crate) const FAN_IN: usize = 64;
@@ -150,46 +149,13 @@ impl<T: Row> Iterator for Merge<T> {
     }
 }
 
-/// The images with the largest activation of each channel: descending value (total order of `f32`),
-/// then ascending image. Memory: 10 rows per channel.
-#[derive(Default)]
-pub(crate) struct TopExamples {
-    channels: BTreeMap<ChannelId, Vec<DatasetExample>>,
-}
-
-impl TopExamples {
-    pub(crate) fn insert(&mut self, example: DatasetExample) {
-        let list = self.channels.entry(example.channel).or_default();
-        let place = list.partition_point(|kept| {
-            kept.value
-                .total_cmp(&example.value)
-                .reverse()
-                .then(kept.image.cmp(&example.image))
-                .is_lt()
-        });
-        let longest = usize::from(EXAMPLES_PER_CHANNEL);
-        if place < longest {
-            list.insert(place, example);
-            list.truncate(longest);
-        }
-    }
-
-    /// Rows sorted by (channel, rank), with ranks numbered anew.
-    pub(crate) fn into_rows(self) -> impl Iterator<Item = DatasetExample> {
-        self.channels.into_values().flat_map(|list| {
-            (0_u16..)
-                .zip(list)
-                .map(|(rank, example)| DatasetExample { rank, ..example })
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::tables::{ImageRange, TableId};
     use proptest::prelude::*;
-    use summit_tables::{ConvInfo, ImageId, InfluenceEntry, ModelInfo};
+    use std::collections::BTreeMap;
+    use summit_tables::{ConvInfo, InfluenceEntry, ModelInfo};
 
     fn entry([label, prediction, output, input]: [u32; 4], count: u32) -> InfluenceEntry {
         InfluenceEntry {
@@ -261,29 +227,6 @@ mod tests {
         #[test]
         fn merging_is_adding(parts in proptest::collection::vec(part(), 0..6)) {
             prop_assert_eq!(merged(&parts), naive(&parts));
-        }
-
-        #[test]
-        fn the_ten_largest_survive_any_split(
-            values in proptest::collection::vec(-3_i8..3, 0..40),
-            split in 0_usize..40,
-        ) {
-            let rows: Vec<_> = (0..).zip(&values).map(|(image, value)| DatasetExample {
-                channel: ChannelId(0), rank: 0, image: ImageId(image), value: f32::from(*value),
-                row: 0, column: 0,
-            }).collect();
-            let mut wanted = rows.clone();
-            wanted.sort_by(|a, b| b.value.total_cmp(&a.value).then(a.image.cmp(&b.image)));
-            let wanted: Vec<_> = wanted.iter().take(10).map(|row| row.image).collect();
-            let top = |rows: &[DatasetExample]| {
-                let mut top = TopExamples::default();
-                rows.iter().for_each(|row| top.insert(*row));
-                top.into_rows().collect::<Vec<_>>()
-            };
-            let (left, right) = rows.split_at(split.min(rows.len()));
-            let joined = [top(right), top(left)].concat();
-            let found: Vec<_> = top(&joined).iter().map(|row| row.image).collect();
-            prop_assert_eq!(found, wanted);
         }
     }
 

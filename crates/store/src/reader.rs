@@ -11,10 +11,11 @@ use crate::rows::{HistogramBin, Row};
 use crate::table_reader::{CellFilter, GroupFilter, RowStream, Rows, read_table};
 use crate::tables::{Bounds, ImageRange, TableId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::path::{Path, PathBuf};
 use summit_tables::{
-    ActivationEntry, ConvId, DatasetExample, ImageRecord, InfluenceEntry, LayerId, ModelInfo,
-    SkippedImage, TopChannel,
+    ActivationEntry, ConvId, DatasetExample, ImageId, ImageRecord, InfluenceEntry, LayerId,
+    ModelInfo, SkippedImage, Thumbnail, TopChannel,
 };
 
 /// A finished run, open for reading. Any number of readers may have it open.
@@ -123,6 +124,38 @@ impl Run {
         self.rows(TableId::Examples(layer), None).map(Rows::new)
     }
 
+    /// Images from every part of each channel's range, by (channel, rank): value ascending. Which of them to
+    /// show: [`summit_tables::over_the_range`].
+    ///
+    /// # Errors
+    /// The model has no such layer; see [`Run::images`].
+    pub fn range_examples(&self, layer: LayerId) -> Result<Rows<DatasetExample>, StoreError> {
+        self.rows(TableId::RangeExamples(layer), None)
+            .map(Rows::new)
+    }
+
+    /// Whether the run holds thumbnails of its examples: all do since format 2.
+    #[must_use]
+    pub fn has_thumbnails(&self) -> bool {
+        TableId::Thumbnails.since() <= self.manifest.schema_version
+    }
+
+    /// The stored thumbnail of an image that is an example of any channel. Reads about 3 MB.
+    ///
+    /// # Errors
+    /// See [`Run::images`].
+    pub fn thumbnail(&self, image: ImageId) -> Result<Option<Thumbnail>, StoreError> {
+        let range = ImageRange::new(image.0, image.0.saturating_add(1));
+        let filter = GroupFilter::Images(range);
+        for row in self.filtered::<Thumbnail>(TableId::Thumbnails, Some(filter))? {
+            let row = row?;
+            if row.image == image {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
     /// A of a layer by confusion cell, sorted by (label, prediction, channel), zeros left out.
     ///
     /// # Errors
@@ -200,9 +233,12 @@ impl Run {
                     TableId::Influence(conv) => format!("convolution {}", conv.0),
                     TableId::TopChannels(layer)
                     | TableId::Examples(layer)
+                    | TableId::RangeExamples(layer)
                     | TableId::Activations(layer)
                     | TableId::Histograms(layer) => format!("layer {}", layer.0),
-                    TableId::Images | TableId::Skipped => format!("{table:?}"),
+                    TableId::Images | TableId::Skipped | TableId::Thumbnails => {
+                        format!("{table:?}")
+                    }
                 };
                 StoreError::NoSuchTable {
                     what,
@@ -216,9 +252,20 @@ impl Run {
         table: TableId,
         filter: Option<CellFilter>,
     ) -> Result<RowStream<T>, StoreError> {
+        self.filtered(table, filter.map(GroupFilter::Cells))
+    }
+
+    fn filtered<T: Row>(
+        &self,
+        table: TableId,
+        filter: Option<GroupFilter>,
+    ) -> Result<RowStream<T>, StoreError> {
+        if table.since() > self.manifest.schema_version {
+            return Ok(Box::new(iter::empty()));
+        }
         let images = ImageRange::new(0, self.manifest.counts.listed);
         let bounds = Bounds::of(table, self.model_info(), images);
-        read_table(&self.file(table)?, bounds, filter.map(GroupFilter::Cells))
+        read_table(&self.file(table)?, bounds, filter)
     }
 
     /// The manifest must list exactly the tables of its model: paths in it are not followed blindly.
@@ -226,6 +273,7 @@ impl Run {
         let info = self.model_info();
         let tables = TableId::all(info)
             .into_iter()
+            .filter(|table| table.since() <= self.manifest.schema_version)
             .filter_map(|table| table.run_file(info));
         let wanted: BTreeSet<String> = tables.chain(["skipped.json".to_owned()]).collect();
         let found: BTreeSet<String> = self

@@ -3,24 +3,27 @@
 //! Columns are `u32`, `u16`, `f32` and UTF-8 only; ids and counts are unsigned, values are finite.
 //! docs/formats.md lists them. Batches are converted row by row: O(rows), no copy is kept.
 
+use crate::table_writer::BATCH_ROWS;
 use crate::tables::Bounds;
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, Float32Builder, ListArray, ListBuilder, PrimitiveArray,
-    RecordBatch, StringArray, UInt32Builder,
+    Array, ArrayRef, ArrowPrimitiveType, BinaryArray, Float32Builder, ListArray, ListBuilder,
+    PrimitiveArray, RecordBatch, StringArray, UInt32Builder,
 };
 use arrow::datatypes::{DataType, Field, Float32Type, UInt16Type, UInt32Type};
 use std::sync::Arc;
 use summit_tables::{
-    ActivationEntry, ChannelId, ClassId, DatasetExample, ImageId, ImageRecord, InfluenceEntry,
-    SkippedImage, TopChannel,
+    ActivationEntry, ChannelId, ClassId, DatasetExample, EXAMPLES_PER_BIN, HISTOGRAM_BINS, ImageId,
+    ImageRecord, InfluenceEntry, SkippedImage, Thumbnail, TopChannel,
 };
 
 /// Longest path of an image, in bytes. Bounds the memory of a page when reading.
 pub const LONGEST_PATH_BYTES: usize = 16 * 1024;
 /// Longest reason for skipping an image, in bytes; longer ones are cut.
 pub const LONGEST_REASON_BYTES: usize = 4096;
-/// Images kept per channel (method.md section 6).
-pub const EXAMPLES_PER_CHANNEL: u16 = 10;
+/// Largest stored thumbnail, in bytes.
+const LARGEST_THUMBNAIL_BYTES: usize = 16 * 1024;
+/// How every JPEG begins.
+const JPEG_START: [u8; 2] = [0xff, 0xd8];
 /// Most probable classes kept per image.
 const TOP_CLASSES: usize = 5;
 /// Bins a histogram may have.
@@ -45,6 +48,8 @@ pub(crate) trait Row: Clone + Send + 'static {
     type Key: Ord + Copy + Send + std::fmt::Debug;
     /// What equal keys mean.
     const EQUAL_KEYS: EqualKeys;
+    /// Rows of a row group: what is held in memory when writing, and what a reader can skip.
+    const GROUP_ROWS: usize = 16 * BATCH_ROWS;
 
     /// Columns in order.
     fn fields() -> Vec<Field>;
@@ -210,7 +215,8 @@ impl Row for DatasetExample {
     fn check(&self, bounds: &Bounds) -> Result<(), &'static str> {
         check_image(self.image, bounds)?;
         check_position(self.channel, [self.row, self.column], bounds)?;
-        if self.rank >= EXAMPLES_PER_CHANNEL {
+        // The longest list: some images of each bin of a histogram.
+        if usize::from(self.rank) >= HISTOGRAM_BINS * EXAMPLES_PER_BIN {
             return Err("a rank is out of range");
         }
         if !self.value.is_finite() {
@@ -369,6 +375,59 @@ impl Row for SkippedImage {
     fn check(&self, bounds: &Bounds) -> Result<(), &'static str> {
         check_image(self.image, bounds)?;
         check_path(&self.path)
+    }
+
+    fn image(&mut self) -> Option<&mut ImageId> {
+        Some(&mut self.image)
+    }
+}
+
+impl Row for Thumbnail {
+    type Key = ImageId;
+    const EQUAL_KEYS: EqualKeys = EqualKeys::Refuse;
+    /// About 3 MB.
+    const GROUP_ROWS: usize = 1024;
+
+    fn fields() -> Vec<Field> {
+        vec![
+            Field::new("image", DataType::UInt32, false),
+            Field::new("jpeg", DataType::Binary, false),
+        ]
+    }
+
+    fn columns(rows: &[Self]) -> Vec<ArrayRef> {
+        let images = rows.iter().map(|row| row.image.0);
+        let pictures = rows.iter().map(|row| row.jpeg.as_slice());
+        vec![
+            Arc::new(PrimitiveArray::<UInt32Type>::from_iter_values(images)),
+            Arc::new(BinaryArray::from_iter_values(pictures)),
+        ]
+    }
+
+    fn decode(batch: &RecordBatch, rows: &mut Vec<Self>) -> Result<(), String> {
+        let images = numbers::<UInt32Type>(batch, "image")?;
+        let column = batch.column_by_name("jpeg").map(|column| column.as_any());
+        let pictures = column.and_then(|column| column.downcast_ref::<BinaryArray>());
+        let pictures = pictures.ok_or("no column jpeg")?;
+        for row in 0..batch.num_rows() {
+            rows.push(Self {
+                image: ImageId(images.value(row)),
+                jpeg: pictures.value(row).to_vec(),
+            });
+        }
+        Ok(())
+    }
+
+    fn key(&self) -> ImageId {
+        self.image
+    }
+
+    fn check(&self, bounds: &Bounds) -> Result<(), &'static str> {
+        check_image(self.image, bounds)?;
+        if self.jpeg.len() > LARGEST_THUMBNAIL_BYTES || !self.jpeg.starts_with(&JPEG_START) {
+            return Err("a thumbnail is too large or no JPEG");
+        }
+        Ok(())
     }
 
     fn image(&mut self) -> Option<&mut ImageId> {

@@ -18,7 +18,7 @@ use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use summit_tables::{
-    ActivationEntry, ConvMaxCounts, ImageRecord, LayerTables, ModelInfo, SkippedImage,
+    ActivationEntry, ConvMaxCounts, ImageRecord, LayerTables, ModelInfo, SkippedImage, Thumbnail,
 };
 
 /// Name of the folder of shards in a run.
@@ -41,6 +41,8 @@ pub struct ShardData {
     pub activations: Vec<Vec<ActivationEntry>>,
     /// Counts of any of the model's convolutions, each at most once.
     pub influence: Vec<ConvMaxCounts>,
+    /// Of the images that are examples of any channel, sorted by id.
+    pub thumbnails: Vec<Thumbnail>,
 }
 
 /// A committed shard.
@@ -156,6 +158,7 @@ fn write_files(
     };
     out.table(TableId::Images, &data.images)?;
     out.table(TableId::Skipped, &data.skipped)?;
+    out.table(TableId::Thumbnails, &data.thumbnails)?;
     let layers = spec
         .model
         .info
@@ -166,6 +169,7 @@ fn write_files(
     for ((layer, tables), activations) in layers {
         out.table(TableId::TopChannels(layer.id), &tables.top_channels)?;
         out.table(TableId::Examples(layer.id), &tables.examples)?;
+        out.table(TableId::RangeExamples(layer.id), &tables.range_examples)?;
         out.table(TableId::Activations(layer.id), activations)?;
         out.table(TableId::Histograms(layer.id), &histogram_bins(tables))?;
     }

@@ -2,7 +2,7 @@
 //!
 //! Rows are buffered and handed to the encoder in batches of a fixed size whatever the caller's,
 //! since page boundaries follow batches. Row groups, pages, encodings and compression are fixed,
-//! and the file carries neither a time nor a version of a library. Memory: one row group (128 Ki rows).
+//! and the file carries neither a time nor a version of a library. Memory: one row group ([`Row::GROUP_ROWS`]).
 
 use crate::durable::{FileEntry, HashingFile};
 use crate::error::StoreError;
@@ -22,8 +22,6 @@ use std::sync::{Arc, OnceLock};
 
 /// Rows handed to the encoder at a time.
 pub(crate) const BATCH_ROWS: usize = 8192;
-/// Rows of a row group: what a reader with a filter can skip.
-pub(crate) const ROW_GROUP_ROWS: usize = 16 * BATCH_ROWS;
 /// zstd level: 3 is its default; higher ones cost more time than the network saves in bytes.
 const ZSTD_LEVEL: i32 = 3;
 /// Size at which a page is closed.
@@ -54,7 +52,10 @@ impl<T: Row> TableWriter<T> {
         let file = HashingFile::create(&path)?;
         let noted = file.failure();
         let options = ArrowWriterOptions::new()
-            .with_properties(properties(&schema).map_err(|error| failure(&path, &noted, &error))?)
+            .with_properties(
+                properties(&schema, T::GROUP_ROWS)
+                    .map_err(|error| failure(&path, &noted, &error))?,
+            )
             .with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options)
             .map_err(|error| failure(&path, &noted, &error))?;
@@ -143,12 +144,12 @@ pub(crate) fn check_order<T: Row>(previous: T::Key, next: T::Key) -> Result<(), 
     }
 }
 
-fn properties(schema: &Schema) -> Result<WriterProperties, ParquetError> {
+fn properties(schema: &Schema, group_rows: usize) -> Result<WriterProperties, ParquetError> {
     let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by("summit".to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_row_count(Some(group_rows))
         .set_data_page_size_limit(PAGE_BYTES)
         // Dictionaries let a small file claim a large table; without them the size of a page
         // bounds what it decodes to. Differences of sorted ids pack as well.

@@ -58,8 +58,10 @@ impl fmt::Display for ImageRange {
 pub(crate) enum TableId {
     Images,
     Skipped,
+    Thumbnails,
     TopChannels(LayerId),
     Examples(LayerId),
+    RangeExamples(LayerId),
     Activations(LayerId),
     Histograms(LayerId),
     Influence(ConvId),
@@ -69,14 +71,23 @@ impl TableId {
     /// Every table of a run, images first.
     pub(crate) fn all(info: &ModelInfo) -> Vec<Self> {
         let per_layer = |make: fn(LayerId) -> Self| info.layers.iter().map(move |l| make(l.id));
-        [Self::Images, Self::Skipped]
+        [Self::Images, Self::Skipped, Self::Thumbnails]
             .into_iter()
             .chain(per_layer(Self::TopChannels))
             .chain(per_layer(Self::Examples))
+            .chain(per_layer(Self::RangeExamples))
             .chain(per_layer(Self::Activations))
             .chain(per_layer(Self::Histograms))
             .chain(info.convs.iter().map(|conv| Self::Influence(conv.id)))
             .collect()
+    }
+
+    /// The first schema version of runs that have it.
+    pub(crate) fn since(self) -> u32 {
+        match self {
+            Self::Thumbnails | Self::RangeExamples(_) => 2,
+            _ => 1,
+        }
     }
 
     /// Name of its file in a shard.
@@ -84,8 +95,10 @@ impl TableId {
         match self {
             Self::Images => "images.parquet".to_owned(),
             Self::Skipped => "skipped.parquet".to_owned(),
+            Self::Thumbnails => "thumbnails.parquet".to_owned(),
             Self::TopChannels(layer) => format!("top_channels-{}.parquet", layer.0),
             Self::Examples(layer) => format!("examples-{}.parquet", layer.0),
+            Self::RangeExamples(layer) => format!("range_examples-{}.parquet", layer.0),
             Self::Activations(layer) => format!("activations-{}.parquet", layer.0),
             Self::Histograms(layer) => format!("histograms-{}.parquet", layer.0),
             Self::Influence(conv) => format!("influence-{}.parquet", conv.0),
@@ -104,8 +117,10 @@ impl TableId {
         match self {
             Self::Images => Some("images.parquet".to_owned()),
             Self::Skipped => Some("skipped.parquet".to_owned()),
+            Self::Thumbnails => Some("thumbnails.parquet".to_owned()),
             Self::TopChannels(layer) => of_layer("top_channels", layer),
             Self::Examples(layer) => of_layer("examples", layer),
+            Self::RangeExamples(layer) => of_layer("range_examples", layer),
             Self::Activations(layer) => of_layer("activations", layer),
             Self::Histograms(layer) => of_layer("histograms", layer),
             Self::Influence(conv) => {
@@ -120,12 +135,14 @@ impl TableId {
 }
 
 /// Top-level entries of a finished run besides manifest and lock.
-pub(crate) const FINAL_ENTRIES: [&str; 8] = [
+pub(crate) const FINAL_ENTRIES: [&str; 10] = [
     "images.parquet",
     "skipped.parquet",
     "skipped.json",
+    "thumbnails.parquet",
     "top_channels",
     "examples",
+    "range_examples",
     "activations",
     "histograms",
     "influence",
@@ -152,6 +169,7 @@ impl Bounds {
         let layer = match table {
             TableId::TopChannels(layer)
             | TableId::Examples(layer)
+            | TableId::RangeExamples(layer)
             | TableId::Activations(layer)
             | TableId::Histograms(layer) => info.layers.get(layer.index()),
             _ => None,

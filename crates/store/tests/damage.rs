@@ -102,17 +102,17 @@ fn changed_manifests_are_errors() {
     let case = |from, to, message| Case { from, to, message };
     let cases = [
         case(
-            "\"schema_version\": 1",
             "\"schema_version\": 2",
+            "\"schema_version\": 3",
             "update the program",
         ),
         case(
-            "\"schema_version\": 1",
+            "\"schema_version\": 2",
             "\"schema_version\": \"x\"",
             "no schema_version",
         ),
         case(
-            "\"schema_version\": 1",
+            "\"schema_version\": 2",
             "\"schema\": 1",
             "no schema_version",
         ),
@@ -143,6 +143,12 @@ fn changed_manifests_are_errors() {
             "two of the layers",
         ),
         case("\"end\": 60", "\"end\": 70", "leave the list"),
+        // What it lists beyond version 1 is not a run's of version 1.
+        case(
+            "\"schema_version\": 2",
+            "\"schema_version\": 1",
+            "disagree about",
+        ),
         case("{", "[", "damaged"),
     ];
     let folder = tempdir().unwrap();
@@ -195,13 +201,13 @@ fn a_damaged_shard_is_named_and_can_be_deleted() {
             },
         },
         Case {
-            what: "shard.json",
-            file: "shard.json",
+            what: "done.json",
+            file: "done.json",
             change: |bytes| bytes.truncate(50),
         },
         Case {
             what: "other inputs",
-            file: "shard.json",
+            file: "done.json",
             change: |bytes| {
                 let text = String::from_utf8(bytes.clone()).unwrap();
                 *bytes = text

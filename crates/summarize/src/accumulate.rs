@@ -2,29 +2,12 @@
 //! for any order of images and any number of threads (method.md section 8).
 
 use crate::worker::ImageSummary;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use summit_tables::{
-    ActivationEntry, ChannelId, ConvId, ConvMaxCounts, DatasetExample, ImageId, ImageRecord,
-    InfluenceEntry, LayerTables, ModelInfo, SkippedImage, TopChannel,
+    ActivationEntry, BestExamples, ChannelId, ConvId, ConvMaxCounts, DatasetExample,
+    HISTOGRAM_BINS, ImageId, ImageRecord, InfluenceEntry, LayerTables, ModelInfo, RangeExamples,
+    SkippedImage, Thumbnail, TopChannel, histogram_bin,
 };
-
-/// Bins of a channel's histogram of `v`.
-pub const HISTOGRAM_BINS: usize = 64;
-
-/// Images kept per channel as dataset examples (method.md section 6).
-const EXAMPLES: usize = 10;
-
-/// The bin of a channel maximum: 0 for values <= 0; above, two bins an octave, split where the
-/// mantissa reaches 1.5, from 2^-16 (bin 1, which also takes everything smaller) up to 2^15.5
-/// (bin 63, which also takes everything larger). Integer arithmetic on the bits: no rounding.
-#[must_use]
-pub fn histogram_bin(value: f32) -> usize {
-    if value.is_nan() || value <= 0.0 {
-        return 0;
-    }
-    let half_octaves = i64::from(value.to_bits() >> 22) - (127 << 1);
-    1 + (half_octaves + 32).clamp(0, HISTOGRAM_BINS as i64 - 2) as usize
-}
 
 /// One shard's results, in the order the store wants them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,6 +22,8 @@ pub struct ShardTables {
     pub activations: Vec<Vec<ActivationEntry>>,
     /// One per convolution that counted anything.
     pub influence: Vec<ConvMaxCounts>,
+    /// Of the images that are examples of any channel, sorted by image.
+    pub thumbnails: Vec<Thumbnail>,
 }
 
 /// A confusion cell: (label or `u32::MAX`, prediction).
@@ -51,23 +36,18 @@ pub struct Accumulator {
     skipped: Vec<SkippedImage>,
     layers: Vec<LayerSums>,
     convs: Vec<ConvSums>,
+    thumbnails: BTreeMap<ImageId, Vec<u8>>,
 }
 
 #[derive(Debug)]
 struct LayerSums {
     top: Vec<TopChannel>,
-    /// Per channel, best first.
-    examples: Vec<Vec<Example>>,
+    /// Per channel.
+    best: Vec<BestExamples>,
+    /// Per channel.
+    range: Vec<RangeExamples>,
     /// `[channels][HISTOGRAM_BINS]`
     histograms: Vec<u32>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Example {
-    value: f32,
-    image: ImageId,
-    row: u16,
-    column: u16,
 }
 
 #[derive(Debug)]
@@ -125,7 +105,8 @@ impl Accumulator {
     pub fn new(info: &ModelInfo) -> Self {
         let layers = info.layers.iter().map(|layer| LayerSums {
             top: Vec::new(),
-            examples: vec![Vec::new(); layer.channels as usize],
+            best: vec![BestExamples::default(); layer.channels as usize],
+            range: vec![RangeExamples::default(); layer.channels as usize],
             histograms: vec![0; layer.channels as usize * HISTOGRAM_BINS],
         });
         let convs = info.convs.iter().map(|conv| ConvSums {
@@ -138,12 +119,14 @@ impl Accumulator {
             skipped: Vec::new(),
             layers: layers.collect(),
             convs: convs.collect(),
+            thumbnails: BTreeMap::new(),
         }
     }
 
-    /// Adds one image. `record` must be of the same image as `summary`.
-    pub fn add(&mut self, record: ImageRecord, summary: &ImageSummary) {
+    /// Adds one image. `record`, `summary` and `thumbnail` (a JPEG) must be of the same image.
+    pub fn add(&mut self, record: ImageRecord, summary: &ImageSummary, thumbnail: Vec<u8>) {
         let image = record.image;
+        self.thumbnails.insert(image, thumbnail);
         let prediction = record.top_classes.first().map_or(u32::MAX, |class| class.0);
         let cell = (record.label.map_or(u32::MAX, |class| class.0), prediction);
         self.images.push(record);
@@ -163,15 +146,16 @@ impl Accumulator {
             }
             for (channel, &(value, row, column)) in layer.maxima.iter().enumerate() {
                 sums.histograms[channel * HISTOGRAM_BINS + histogram_bin(value)] += 1;
-                insert(
-                    &mut sums.examples[channel],
-                    Example {
-                        value,
-                        image,
-                        row,
-                        column,
-                    },
-                );
+                let example = DatasetExample {
+                    channel: ChannelId::from_index(channel),
+                    rank: 0,
+                    image,
+                    value,
+                    row,
+                    column,
+                };
+                sums.best[channel].insert(example);
+                sums.range[channel].insert(example);
             }
         }
         for (sums, keys) in self.convs.iter_mut().zip(&summary.influence) {
@@ -217,6 +201,16 @@ impl Accumulator {
             tables.activations.push(activations(&sums.top, &cells));
             tables.layers.push(sums.finish());
         }
+        let lists = tables.layers.iter();
+        let shown: BTreeSet<ImageId> = lists
+            .flat_map(|layer| layer.examples.iter().chain(&layer.range_examples))
+            .map(|example| example.image)
+            .collect();
+        let thumbnails = self.thumbnails.into_iter();
+        tables.thumbnails = thumbnails
+            .filter(|(image, _)| shown.contains(image))
+            .map(|(image, jpeg)| Thumbnail { image, jpeg })
+            .collect();
         for (index, sums) in self.convs.into_iter().enumerate() {
             let entries: Vec<InfluenceEntry> = sums
                 .cells
@@ -247,25 +241,13 @@ impl Accumulator {
 
 impl LayerSums {
     fn finish(self) -> LayerTables {
-        let examples = self
-            .examples
-            .into_iter()
-            .enumerate()
-            .flat_map(|(channel, list)| {
-                (0..).zip(list).map(move |(rank, example)| DatasetExample {
-                    channel: ChannelId::from_index(channel),
-                    rank,
-                    image: example.image,
-                    value: example.value,
-                    row: example.row,
-                    column: example.column,
-                })
-            })
-            .collect();
+        let best = self.best.into_iter().flat_map(BestExamples::into_rows);
+        let range = self.range.into_iter().flat_map(RangeExamples::into_rows);
         let histograms = (0..).zip(self.histograms.chunks_exact(HISTOGRAM_BINS));
         LayerTables {
             top_channels: self.top,
-            examples,
+            examples: best.collect(),
+            range_examples: range.collect(),
             histograms: histograms
                 .map(|(channel, bins)| (channel, bins.to_vec()))
                 .collect(),
@@ -290,21 +272,4 @@ fn activations(top: &[TopChannel], cells: &BTreeMap<ImageId, Cell>) -> Vec<Activ
             images,
         })
         .collect()
-}
-
-/// Keeps the list at the 10 best by (value descending, image ascending).
-fn insert(list: &mut Vec<Example>, example: Example) {
-    let goes_before = |other: &Example| {
-        example
-            .value
-            .total_cmp(&other.value)
-            .then(other.image.cmp(&example.image))
-            .is_gt()
-    };
-    if list.len() == EXAMPLES && !list.last().is_some_and(goes_before) {
-        return;
-    }
-    let position = list.iter().position(goes_before).unwrap_or(list.len());
-    list.insert(position, example);
-    list.truncate(EXAMPLES);
 }

@@ -19,7 +19,7 @@ mod predict;
 mod run;
 mod worker;
 
-pub use accumulate::{Accumulator, HISTOGRAM_BINS, ShardTables, histogram_bin};
+pub use accumulate::{Accumulator, ShardTables};
 pub use pass::{Pass, PassError, PassOptions};
 pub use predict::Prediction;
 pub use run::{Inputs, Progress, RunError, run_shards};

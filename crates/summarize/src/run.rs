@@ -8,7 +8,9 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
-use summit_images::{DecodeLimits, ImageItem, ImageSource, Preprocessing, ReadError, preprocess};
+use summit_images::{
+    DecodeLimits, ImageItem, ImageSource, Preprocessing, ReadError, SkipReason, decode, thumbnail,
+};
 use summit_tables::{ClassId, ImageRecord, SkippedImage};
 
 /// The images of a run.
@@ -257,7 +259,7 @@ impl Job<'_> {
         let mut shard = lock(&shard);
         let Some(sums) = &mut shard.sums else { return };
         match outcome {
-            Ok((record, summary)) => sums.add(record, &summary),
+            Ok((record, summary, thumbnail)) => sums.add(record, &summary, thumbnail),
             Err(reason) => {
                 self.progress.skipped.fetch_add(1, Ordering::Relaxed);
                 sums.skip(SkippedImage {
@@ -275,15 +277,20 @@ impl Job<'_> {
         label: Option<ClassId>,
         bytes: &[u8],
         reading: Duration,
-    ) -> Result<(ImageRecord, crate::ImageSummary), String> {
+    ) -> Result<(ImageRecord, crate::ImageSummary, Vec<u8>), String> {
         let start = Instant::now();
         let Inputs {
             preprocessing,
             limits,
             ..
         } = self.inputs;
-        let size = preprocess(bytes, limits, preprocessing, &mut self.pixels)
-            .map_err(|reason| reason.to_string())?;
+        let mut read = || -> Result<_, SkipReason> {
+            let image = decode(bytes, limits)?;
+            preprocessing.apply(&image, &mut self.pixels)?;
+            Ok(image)
+        };
+        let image = read().map_err(|reason| reason.to_string())?;
+        let thumbnail = thumbnail(&image, preprocessing).map_err(|reason| reason.to_string())?;
         let decoded = start.elapsed();
         let summary = self
             .worker
@@ -321,9 +328,9 @@ impl Job<'_> {
             label_probability: prediction.label_probability,
             margin: prediction.margin,
             runner_up: prediction.runner_up,
-            width: size.width,
-            height: size.height,
+            width: image.width(),
+            height: image.height(),
         };
-        Ok((record, summary))
+        Ok((record, summary, thumbnail))
     }
 }

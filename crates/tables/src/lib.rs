@@ -5,6 +5,7 @@
 //! them stands what every reader of outside bytes needs: [`caught()`].
 
 pub mod caught;
+pub mod examples;
 pub mod flow;
 pub mod ids;
 pub mod list;
@@ -13,12 +14,16 @@ pub mod run;
 pub mod top_channels;
 
 pub use caught::{caught, one_line};
+pub use examples::{
+    BestExamples, EXAMPLES_PER_BIN, EXAMPLES_PER_CHANNEL, HISTOGRAM_BINS, RangeExamples,
+    histogram_bin, over_the_range,
+};
 pub use flow::{BIAS, EdgeSum, FlowHeader, FlowTables, ScoreSum};
 pub use ids::{ChannelId, ClassId, ConvId, ImageId, LayerId};
 pub use list::{ImageItem, ListHash, Place, PlannedImage, SourceKind};
 pub use model::{Block, BlockEdge, BlockStep, ChannelLink, ConvInfo, LayerInfo, ModelInfo};
 pub use run::{
     ActivationEntry, ClassEntry, ConvMaxCounts, DatasetExample, GroupId, Grouping, ImageRecord,
-    InfluenceEntry, LayerTables, SkippedImage, TopChannel,
+    InfluenceEntry, LayerTables, SkippedImage, Thumbnail, TopChannel,
 };
 pub use top_channels::{TopRule, top_channels_of};

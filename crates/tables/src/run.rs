@@ -74,12 +74,13 @@ pub struct TopChannel {
     pub column: u16,
 }
 
-/// One of the 10 images with the largest activation of a channel (method.md section 6).
+/// An image as an example of a channel: one of the 10 with the largest activation, or one of its range
+/// (method.md section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DatasetExample {
     /// The channel.
     pub channel: ChannelId,
-    /// 0 is the largest.
+    /// Place in the list: 0 is the largest activation, or the smallest of the range.
     pub rank: u16,
     /// The image.
     pub image: ImageId,
@@ -150,8 +151,19 @@ pub struct LayerTables {
     pub top_channels: Vec<TopChannel>,
     /// Sorted by (channel, rank).
     pub examples: Vec<DatasetExample>,
+    /// Sorted by (channel, rank): images from every part of the range.
+    pub range_examples: Vec<DatasetExample>,
     /// Histograms of `v_j`: channel -> counts in fixed bins; see docs/method.md.
     pub histograms: BTreeMap<u32, Vec<u32>>,
+}
+
+/// A small picture of what the network saw of an image, for when the image itself is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thumbnail {
+    /// The image.
+    pub image: ImageId,
+    /// The whole input, scaled down, as a JPEG.
+    pub jpeg: Vec<u8>,
 }
 
 /// An image that could not be used.

@@ -140,7 +140,7 @@ export class Bundle {
   channels = (layer: number) =>
     this.#json<ChannelFile>(
       `channels/${layer}.json`,
-      all(bundleVersion, columns('images', 'classes', 'examples')),
+      all(bundleVersion, columns('images', 'classes', 'examples', 'range')),
     );
   graph = (classId: number, part: Part = 'all') =>
     this.#json<AttributionGraph>(

@@ -8,11 +8,9 @@ use summit_site::assets::Assets;
 use summit_site::{Bundle, export};
 
 pub fn run(args: &ExportArgs) -> Result<ExitCode> {
-    let bundle = Bundle::open(&args.run, args.images.clone())?;
+    let bundle = Bundle::open(&args.run, args.images.clone(), message::warning)?;
     if let Some(problem) = bundle.picture_problem() {
-        message::warning(&format!(
-            "{problem}; exporting without pictures (see --images)"
-        ));
+        message::warning(&format!("{problem} (see --images)"));
     }
     let threads = args.threads.unwrap_or_else(super::default_threads);
     let bar = progress::bar("exporting", "files");

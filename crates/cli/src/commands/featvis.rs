@@ -100,6 +100,7 @@ fn settings(args: &FeatvisArgs) -> FeatureSettings {
         steps: args.steps.unwrap_or(preset.steps),
         largest_side: args.side.unwrap_or(preset.largest_side),
         seed: args.seed,
+        parameterisation: args.parameterisation,
     }
 }
 

@@ -51,11 +51,9 @@ fn open(args: &ServeArgs) -> Result<Arc<dyn BundleSource>> {
     if let Ok(site) = StaticBundle::open(&args.run) {
         return Ok(Arc::new(site));
     }
-    let bundle = Bundle::open(&args.run, args.images.clone())?;
+    let bundle = Bundle::open(&args.run, args.images.clone(), message::warning)?;
     if let Some(problem) = bundle.picture_problem() {
-        message::warning(&format!(
-            "{problem}; showing the run without pictures (see --images)"
-        ));
+        message::warning(&format!("{problem} (see --images)"));
     }
     // Whoever is elsewhere may look, not have this computer work.
     Ok(Arc::new(if args.host.is_loopback() {

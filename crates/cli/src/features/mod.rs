@@ -7,14 +7,15 @@ mod natural;
 mod painter;
 
 use crate::network::RunNetwork;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use natural::{Judge, Natural};
 pub use painter::QueuePainter;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use summit_featvis::{
-    EarlyStop, LayerNetwork, LayerSession, Objective, RenderOptions, Rendering, Robustness,
-    picture_side, render,
+    EarlyStop, LayerNetwork, LayerSession, Magnitudes, Objective, RenderOptions, Rendering,
+    Robustness, picture_side, render,
 };
 use summit_images::{DecodedImage, encode_jpeg};
 use summit_query::Questions;
@@ -37,6 +38,17 @@ const EARLY_STOP: EarlyStop = EarlyStop {
 /// Pictures of a channel that differ, in the strip of details.
 const DIVERSE: u32 = 4;
 
+/// What a picture is optimised as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Parameterisation {
+    /// Its spectrum, as lucid does.
+    #[default]
+    Fourier,
+    /// The phases of its spectrum, with the magnitudes of the run's images.
+    Maco,
+}
+
 /// Everything pictures depend on beside the network and the channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct FeatureSettings {
@@ -46,6 +58,8 @@ pub struct FeatureSettings {
     pub largest_side: u32,
     /// Of everything random.
     pub seed: u64,
+    /// What is optimised.
+    pub parameterisation: Parameterisation,
 }
 
 impl FeatureSettings {
@@ -54,6 +68,7 @@ impl FeatureSettings {
         steps: 512,
         largest_side: 128,
         seed: 0,
+        parameterisation: Parameterisation::Fourier,
     };
 
     /// A quarter of the steps on about half of the pixels.
@@ -61,6 +76,7 @@ impl FeatureSettings {
         steps: 128,
         largest_side: 96,
         seed: 0,
+        parameterisation: Parameterisation::Fourier,
     };
 
     /// Those a layer's pictures were made with; the default where there is none.
@@ -75,7 +91,7 @@ impl FeatureSettings {
     /// As the manifest keeps them.
     pub fn json(&self) -> serde_json::Value {
         serde_json::json!({
-            "parameterisation": "fourier",
+            "parameterisation": self.parameterisation,
             "objective": "channel",
             "steps": self.steps,
             "largest_side": self.largest_side,
@@ -112,8 +128,14 @@ impl<'a> FeatureMaker<'a> {
         let graph = &self.network.model.graph;
         let network = LayerNetwork::new(graph, found.value, side, preprocessing)?;
         let network = Arc::new(network);
+        let natural = Natural::new(&self, found, side, network.extents())?;
+        let magnitudes = match self.settings.parameterisation {
+            Parameterisation::Fourier => None,
+            Parameterisation::Maco => Some(natural.magnitudes()?),
+        };
         Ok(LayerMaker {
-            natural: Natural::new(&self, found, side, network.extents())?,
+            natural,
+            magnitudes,
             info: &found.info,
             settings: self.settings,
             network,
@@ -127,6 +149,7 @@ pub struct LayerMaker<'a> {
     settings: FeatureSettings,
     network: Arc<LayerNetwork>,
     natural: Natural<'a>,
+    magnitudes: Option<Magnitudes>,
 }
 
 impl LayerMaker<'_> {
@@ -190,9 +213,15 @@ impl FeatureWorker<'_> {
         channel: ChannelId,
         number: u32,
     ) -> Result<Rendering> {
-        let LayerMaker { info, settings, .. } = self.maker;
+        let LayerMaker {
+            info,
+            settings,
+            magnitudes,
+            ..
+        } = self.maker;
         let key = [number, info.id.0, channel.0];
-        rendering(&mut self.session, &objective, settings, key)
+        let magnitudes = magnitudes.as_ref();
+        rendering(&mut self.session, &objective, settings, magnitudes, key)
     }
 }
 
@@ -200,6 +229,7 @@ fn rendering(
     session: &mut LayerSession,
     objective: &Objective,
     settings: &FeatureSettings,
+    magnitudes: Option<&Magnitudes>,
     key: [u32; 3],
 ) -> Result<Rendering> {
     let [height, width] = session.network().extents();
@@ -209,6 +239,7 @@ fn rendering(
         seed: settings.seed,
         robustness: Robustness::for_side(height.max(width)),
         early_stop: Some(EARLY_STOP),
+        magnitudes,
     };
     Ok(render(session, objective, &options, &key.map(u64::from))?)
 }
@@ -229,6 +260,9 @@ pub fn alone(
     subject: Subject,
     settings: &FeatureSettings,
 ) -> Result<(Vec<u8>, Rendering)> {
+    if settings.parameterisation != Parameterisation::Fourier {
+        bail!("--joint and --logit are drawn with --parameterisation fourier");
+    }
     let [height, width] = network.preprocessing.size;
     let graph = &network.model.graph;
     let (value, side, objective, key) = match subject {
@@ -251,7 +285,13 @@ pub fn alone(
         }
     };
     let layer = LayerNetwork::new(graph, value, side, &network.preprocessing)?;
-    let made = rendering(&mut Arc::new(layer).session(), &objective, settings, key)?;
+    let made = rendering(
+        &mut Arc::new(layer).session(),
+        &objective,
+        settings,
+        None,
+        key,
+    )?;
     Ok((jpeg(std::slice::from_ref(&made))?, made))
 }
 

@@ -1,9 +1,11 @@
 //! The images a channel's picture is compared with.
 
 use super::FeatureMaker;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::sync::Arc;
-use summit_featvis::{Probe, ProbeSession, Profile, Rendering, mean_profile, naturalness};
+use summit_featvis::{
+    Magnitudes, Probe, ProbeSession, Profile, Rendering, mean_profile, naturalness,
+};
 use summit_nn::layers::LayerValue;
 use summit_site::Crops;
 use summit_store::StoreError;
@@ -24,6 +26,8 @@ pub struct Natural<'a> {
     probe: Arc<Probe>,
     extents: [usize; 2],
     ordinary: Profile,
+    /// What `ordinary` is the mean of.
+    some: Vec<DatasetExample>,
 }
 
 impl<'a> Natural<'a> {
@@ -48,6 +52,7 @@ impl<'a> Natural<'a> {
             probe: Arc::new(probe),
             extents,
             ordinary: Profile::new(),
+            some: Vec::new(),
         };
         let channels = layer.info.channels;
         let step = (channels as usize).div_ceil(ORDINARY).max(1);
@@ -57,6 +62,7 @@ impl<'a> Natural<'a> {
             .collect();
         let profiles = natural.judge().profiles(&best);
         natural.ordinary = mean_profile(&profiles);
+        natural.some = best;
         Ok(natural)
     }
 
@@ -69,6 +75,22 @@ impl<'a> Natural<'a> {
             .examples
             .partition_point(|example| example.channel <= channel);
         self.examples.get(start..end).unwrap_or_default()
+    }
+
+    /// Inputs around the units of examples whose images can be read.
+    fn windows(&self, examples: &[DatasetExample]) -> impl Iterator<Item = Vec<f32>> {
+        self.crops.into_iter().flat_map(|crops| {
+            let window = |example| crops.window(self.layer, example, self.extents).ok();
+            examples.iter().filter_map(window)
+        })
+    }
+
+    /// How strong every frequency is in what the layer's units see of ordinary images.
+    pub fn magnitudes(&self) -> Result<Magnitudes> {
+        let windows: Vec<_> = self.windows(&self.some).collect();
+        Magnitudes::of(&windows, self.extents).context(
+            "--parameterisation maco needs the images of the run, of which none can be read",
+        )
     }
 
     pub fn judge(&self) -> Judge<'_> {
@@ -88,13 +110,7 @@ pub struct Judge<'a> {
 impl Judge<'_> {
     /// Of the examples whose images can be read.
     fn profiles(&mut self, examples: &[DatasetExample]) -> Vec<Profile> {
-        let natural = self.natural;
-        let Some(crops) = natural.crops else {
-            return Vec::new();
-        };
-        let windows = examples
-            .iter()
-            .filter_map(|example| crops.window(natural.layer, example, natural.extents).ok());
+        let windows = self.natural.windows(examples);
         windows
             .filter_map(|window| self.session.profile(&window).ok())
             .collect()

@@ -7,13 +7,13 @@ pub mod folders;
 
 pub use folders::{assert_same, contents, mix};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use summit_store::{ImageList, ImageRange, ModelEntry, NO_LABEL, RunSpec, RunWriter, ShardData};
 use summit_tables::{
     ActivationEntry, ChannelId, ClassEntry, ClassId, ConvId, ConvInfo, ConvMaxCounts,
     DatasetExample, ImageId, ImageRecord, InfluenceEntry, LayerId, LayerInfo, LayerTables,
-    ModelInfo, SkippedImage, TopChannel,
+    ModelInfo, RangeExamples, SkippedImage, Thumbnail, TopChannel,
 };
 
 pub const CLASSES: u32 = 3;
@@ -110,6 +110,14 @@ fn record(image: u32, number: u32) -> ImageRecord {
     }
 }
 
+fn thumbnail(image: ImageId, numbers: Numbers<'_>) -> Thumbnail {
+    let number = numbers(image.0).to_le_bytes();
+    Thumbnail {
+        image,
+        jpeg: [0xff, 0xd8].into_iter().chain(number).collect(),
+    }
+}
+
 /// The results of a range of images, computed in the plainest way.
 pub fn shard(range: ImageRange, numbers: Numbers<'_>) -> ShardData {
     let mut data = ShardData::default();
@@ -147,6 +155,15 @@ pub fn shard(range: ImageRange, numbers: Numbers<'_>) -> ShardData {
         data.layers.push(tables);
         data.activations.push(activations);
     }
+    let lists = data.layers.iter();
+    let shown: BTreeSet<ImageId> = lists
+        .flat_map(|layer| layer.examples.iter().chain(&layer.range_examples))
+        .map(|example| example.image)
+        .collect();
+    data.thumbnails = shown
+        .into_iter()
+        .map(|image| thumbnail(image, numbers))
+        .collect();
     for (conv, counts) in convs.iter().zip(influence) {
         let entry = |([label, prediction, output, input], count): ([u32; 4], u32)| InfluenceEntry {
             label,
@@ -180,6 +197,7 @@ fn layer_tables(
     let mut tables = LayerTables::default();
     let mut counts: BTreeMap<[u32; 3], u32> = BTreeMap::new();
     let mut examples: BTreeMap<u32, Vec<DatasetExample>> = BTreeMap::new();
+    let mut range: BTreeMap<u32, RangeExamples> = BTreeMap::new();
     let mut histograms: BTreeMap<u32, Vec<u32>> = (0..channels)
         .map(|channel| (channel, vec![0; BINS as usize]))
         .collect();
@@ -190,14 +208,16 @@ fn layer_tables(
             // Few distinct values, so that ties are common.
             let value = pick(number, salt, 12) as f32 / 4.0;
             let position = u16::try_from(pick(number, salt + 7, 4)).unwrap();
-            examples.entry(channel).or_default().push(DatasetExample {
+            let example = DatasetExample {
                 channel: ChannelId(channel),
                 rank: 0,
                 image: record.image,
                 value: value - 1.0,
                 row: position,
                 column: 3 - position,
-            });
+            };
+            examples.entry(channel).or_default().push(example);
+            range.entry(channel).or_default().insert(example);
             histograms.get_mut(&channel).unwrap()[(value as u32).min(BINS - 1) as usize] += 1;
             if pick(number, salt + 9, 3) == 0 {
                 let [label, prediction] = cell(record);
@@ -221,6 +241,10 @@ fn layer_tables(
             .for_each(|(rank, example)| example.rank = rank);
     }
     tables.examples = examples.into_values().flatten().collect();
+    tables.range_examples = range
+        .into_values()
+        .flat_map(RangeExamples::into_rows)
+        .collect();
     tables.histograms = histograms;
     let entry = |([label, prediction, channel], images): ([u32; 3], u32)| ActivationEntry {
         label,
