@@ -61,7 +61,7 @@ function manifest() {
       correct: Math.round(CLASSES * IMAGES * 0.7),
     },
     groups: CLASSES,
-    measure: 'conv-max',
+    measures: ['conv-max'],
     top_rule: { mass: 0.03 },
     faithfulness: [],
     photos: false,
@@ -94,6 +94,7 @@ function classes() {
     predicted: ids.map(() => IMAGES),
     histogram: ids.map(() => list(20, () => whole(6))),
     confused_with: ids.map((id) => [[(id + 1) % CLASSES, 1 + whole(9)]]),
+    measures: ids.map(() => ['conv-max']),
   };
 }
 

@@ -153,16 +153,3 @@ pub fn member(group: &Group, record: &ImageRecord) -> Option<Member> {
         explained,
     })
 }
-
-/// The name under which the signed influence of a group is kept: its own, and the numbers of its
-/// classes, since classes may share a name.
-pub fn flow_key(group: &Group) -> String {
-    let targets: Vec<String> = group
-        .targets
-        .iter()
-        .map(|class| class.0.to_string())
-        .collect();
-    format!("{} {}", targets.join("-"), group.name)
-        .trim()
-        .to_owned()
-}

@@ -4,6 +4,7 @@ use crate::args::share;
 use crate::query_args::{GROUP_HELP, RecountArgs};
 use clap::{Args, ValueEnum, value_parser};
 use std::path::PathBuf;
+use summit_explain::Measure;
 use summit_nn::flow::SignedMeasure;
 
 /// What scores and edges are.
@@ -23,6 +24,17 @@ pub enum MeasureArg {
 }
 
 impl MeasureArg {
+    /// The measure of a graph.
+    pub fn measure(self) -> Measure {
+        match self {
+            Self::ConvMax => Measure::ConvMax,
+            Self::Flow => Measure::Flow,
+            Self::FlowIg => Measure::FlowIg,
+            Self::Lrp => Measure::Lrp,
+            Self::FlowTotals => Measure::FlowTotals,
+        }
+    }
+
     /// The signed measure, unless it has no sign.
     pub fn signed(self) -> Option<SignedMeasure> {
         match self {

@@ -256,7 +256,7 @@ fn the_bundle_tells_what_the_run_holds() {
     let manifest = served.json("/bundle/manifest.json");
     assert_eq!(manifest["images"]["done"], 96);
     assert_eq!(manifest["skipped"][0]["path"], "s01/broken.png");
-    assert_eq!(manifest["measure"], "conv-max");
+    assert_eq!(manifest["measures"], serde_json::json!(["conv-max"]));
     let classes = served.json("/bundle/classes.json");
     let sum = |column: &Value| {
         column

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use summit_explain::embedding::EmbeddingError;
-use summit_explain::{ExplainError, GroupError};
+use summit_explain::{ExplainError, GroupError, Measure};
 use summit_store::StoreError;
 use thiserror::Error;
 
@@ -54,6 +54,14 @@ pub enum QueryError {
         images: usize,
         /// Why that is not possible.
         reason: String,
+    },
+    /// Signed influence was not measured for the group.
+    #[error("{} of \"{group}\" was not measured; `summit flow` does that", .measure.name())]
+    NotMeasured {
+        /// Asked for.
+        measure: Measure,
+        /// Its name.
+        group: String,
     },
     /// Edges were measured among fewer channels than are asked for.
     #[error(

@@ -22,5 +22,5 @@ pub use graphs::{GraphChoices, NoRecount, Recount};
 pub use maps::{MapOf, Mapped, Maps};
 pub use parallel::in_parallel;
 pub use questions::Questions;
-pub use signed::{FaithfulnessOf, graph_of_flow};
+pub use signed::{flow_key, graph_of_flow, measured_edges};
 pub use tables::{GroupChannel, GroupExample, LayerNeighbours, LayerOutliers};

@@ -1,35 +1,59 @@
 //! Graphs from signed influence that was measured with `summit flow`.
 
+use crate::Recount;
 use crate::{GraphChoices, QueryError, Questions};
 use std::collections::BTreeMap;
-use summit_explain::graph::{FaithfulnessHeader, SignedHeader};
+use summit_explain::graph::{Measure, SignedHeader};
 use summit_explain::{
     AttributionGraph, Estimate, ExplainError, FlowEdge, FlowGraphInput, GraphParameters, Group,
     GroupTables, flow_graph,
 };
 use summit_store::FlowStore;
-use summit_tables::{BIAS, ChannelId, FlowTables, LayerId};
+use summit_tables::{BIAS, ChannelId, ClassId, FlowTables, LayerId};
 
-/// Figures of a measure by the shown share of channels, from the run's evaluation.
-pub type FaithfulnessOf<'a> = dyn Fn(f64) -> Option<FaithfulnessHeader> + 'a;
+/// The name under which the signed influence of a group is kept: its own, and the numbers of its
+/// classes, since classes may share a name.
+#[must_use]
+pub fn flow_key(name: &str, targets: &[ClassId]) -> String {
+    let targets: Vec<String> = targets.iter().map(|class| class.0.to_string()).collect();
+    format!("{} {name}", targets.join("-")).trim().to_owned()
+}
 
 impl Questions {
-    /// The graph of a group under a signed measure (`flow`, `flow-ig`, `lrp`), if that was measured.
-    /// `text` is the group as typed when it was. `faithfulness` gives the figures for the header.
+    /// The measures by which the graph of a group of this name and classes can be drawn without running
+    /// the network, the best first. conv-max is one of them for every group, if the run counted it at
+    /// all.
+    #[must_use]
+    pub fn measures(&self, name: &str, targets: &[ClassId]) -> Vec<Measure> {
+        let (store, key) = (FlowStore::of(self.run()), flow_key(name, targets));
+        let held = |measure: &Measure| match measure {
+            Measure::ConvMax => self.has_influence(),
+            signed => store.holds(signed.name(), &key),
+        };
+        Measure::BEST_FIRST.into_iter().filter(held).collect()
+    }
+
+    /// The graph of a group by a measure the run holds: the one asked for, or the best.
     ///
     /// # Errors
-    /// A table is damaged; more is to be kept than has edges.
-    pub fn signed_graph(
+    /// It was not measured; a table is damaged; more is to be kept than has edges; for `conv-max` as
+    /// [`Questions::graph`].
+    pub fn held_graph(
         &self,
         group: &Group,
-        text: &str,
-        measure: &str,
+        measure: Option<Measure>,
         choices: &GraphChoices,
-        faithfulness: &FaithfulnessOf<'_>,
-    ) -> Result<Option<AttributionGraph>, QueryError> {
-        let Some(flow) = FlowStore::of(self.run()).read(measure, text)? else {
-            return Ok(None);
-        };
+        recount: &dyn Recount,
+    ) -> Result<AttributionGraph, QueryError> {
+        // Without any, conv-max says what is missing.
+        let held = || self.measures(&group.name, &group.targets);
+        let measure = measure
+            .or_else(|| held().first().copied())
+            .unwrap_or(Measure::ConvMax);
+        if !measure.is_signed() {
+            return Ok(self.graph(group, choices, recount)?.graph);
+        }
+        let flow = self.flow(group, measure)?;
         let (wanted, measured) = (
             choices.parameters.selection.start_threshold,
             flow.header.mass,
@@ -51,13 +75,20 @@ impl Questions {
             top_rule: self.top_rule(),
             ..choices.parameters
         };
-        let mut graph = graph_of_flow(&tables, &flow, &parameters)?;
-        let all: u32 = self.layers().iter().map(|layer| layer.channels).sum();
-        let shown = graph.nodes.len() as f64 / f64::from(all.max(1));
-        if let Some(signed) = &mut graph.signed {
-            signed.faithfulness = faithfulness(shown);
-        }
-        Ok(Some(graph))
+        Ok(graph_of_flow(&tables, measure, &flow, &parameters)?)
+    }
+
+    /// What was measured of a group.
+    ///
+    /// # Errors
+    /// Nothing was; a table is damaged.
+    pub fn flow(&self, group: &Group, measure: Measure) -> Result<FlowTables, QueryError> {
+        let found = FlowStore::of(self.run())
+            .read(measure.name(), &flow_key(&group.name, &group.targets))?;
+        found.ok_or_else(|| QueryError::NotMeasured {
+            measure,
+            group: group.name.clone(),
+        })
     }
 }
 
@@ -67,17 +98,18 @@ impl Questions {
 /// Shapes disagree.
 pub fn graph_of_flow(
     tables: &GroupTables<'_>,
+    measure: Measure,
     flow: &FlowTables,
     parameters: &GraphParameters,
 ) -> Result<AttributionGraph, ExplainError> {
     let input = FlowGraphInput {
+        measure,
         scores: &scores(flow, tables.layers.len()),
-        edges: &edges(flow),
+        edges: &measured_edges(flow),
     };
     let mut graph = flow_graph(tables, &input, parameters)?;
     add_bias(&mut graph, flow);
     graph.signed = Some(SignedHeader {
-        measure: flow.header.measure.clone(),
         images: flow.header.images,
         bias_share: bias_share(&graph),
         faithfulness: None,
@@ -100,7 +132,9 @@ fn scores(flow: &FlowTables, layers: usize) -> Vec<Vec<Option<Estimate>>> {
     scores
 }
 
-fn edges(flow: &FlowTables) -> Vec<FlowEdge> {
+/// All edges that were measured, drawn or not, by (lower layer, to, from).
+#[must_use]
+pub fn measured_edges(flow: &FlowTables) -> Vec<FlowEdge> {
     let measured = flow.edges.iter().filter(|edge| edge.from != BIAS);
     measured
         .filter_map(|edge| {

@@ -165,8 +165,10 @@ impl Bundle {
     }
 
     /// All files, those that others are made from first.
-    #[must_use]
-    pub fn files(&self) -> Vec<BundleFile> {
+    ///
+    /// # Errors
+    /// The run cannot be read.
+    pub fn files(&self) -> Result<Vec<BundleFile>, SiteError> {
         let mut files = vec![
             BundleFile::Manifest,
             BundleFile::Classes,
@@ -183,10 +185,8 @@ impl Bundle {
         let confused_with = summary::classes(self).confused_with;
         for &(class, _) in &self.groups {
             let confused = confused_with.get(class.index());
-            files.extend(self.part_files(class, confused.map_or(&[], Vec::as_slice)));
-            if self.questions.has_influence() {
-                files.push(BundleFile::Graph(class));
-            }
+            files.extend(self.graph_files(class, confused.map_or(&[], Vec::as_slice))?);
+            files.push(BundleFile::Carriers(class));
             files.push(BundleFile::Similarity(class));
             files.push(BundleFile::Activations(class));
             files.push(BundleFile::Images(class));
@@ -204,7 +204,7 @@ impl Bundle {
             }
         }
         files.extend(self.feature_files());
-        files
+        Ok(files)
     }
 
     pub(crate) fn layer(&self, layer: LayerId) -> Result<&LayerInfo, SiteError> {
@@ -524,9 +524,8 @@ impl BundleSource for Bundle {
             BundleFile::Embedding(layer) => json(&self.embedding(layer)?),
             BundleFile::Channels(layer) => json(&self.channels(layer)?),
             BundleFile::Points(kind, layer) => json(&self.points(kind, layer)?),
-            BundleFile::Graph(class) => json(&self.made_graph(&self.class_group(class)?)?.graph),
-            BundleFile::PartGraph(class, part) => self.part_graph(class, part),
-            BundleFile::Inputs(class) => json(&self.inputs(class)?),
+            BundleFile::Graph(graph) => json(&self.graph(graph)?),
+            BundleFile::Inputs(graph) => json(&self.inputs(graph)?),
             BundleFile::Carriers(class) => json(&self.carriers(class)?),
             BundleFile::Similarity(class) => json(&self.similarity(class)?),
             BundleFile::Activations(class) => json(&self.activations(class)?),

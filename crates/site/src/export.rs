@@ -56,7 +56,7 @@ pub fn export(
     // GitHub Pages would otherwise drop files it takes for drafts.
     write(&target.join(".nojekyll"), b"", &mut report)?;
 
-    let files = bundle.files();
+    let files = bundle.files()?;
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);

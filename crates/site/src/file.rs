@@ -4,6 +4,7 @@
 //! shapes with numbers in them, so that nothing from outside reaches the file system.
 
 use std::fmt;
+use summit_explain::Measure;
 use summit_tables::{ChannelId, ClassId, LayerId};
 
 /// A file of the bundle. [`fmt::Display`] gives its path relative to the bundle's folder,
@@ -22,12 +23,10 @@ pub enum BundleFile {
     Points(PointKind, LayerId),
     /// Channels of a layer: [`crate::schema::ChannelFile`].
     Channels(LayerId),
-    /// A class's graph: [`summit_explain::AttributionGraph`].
-    Graph(ClassId),
-    /// The graph of part of a class's images: as [`Self::Graph`].
-    PartGraph(ClassId, Part),
-    /// Inputs a class's graph does not show: [`crate::schema::InputFile`].
-    Inputs(ClassId),
+    /// [`summit_explain::AttributionGraph`].
+    Graph(GraphOf),
+    /// Inputs a graph does not show: [`crate::schema::InputFile`].
+    Inputs(GraphOf),
     /// Images behind the channels of a class: [`crate::schema::CarrierFile`].
     Carriers(ClassId),
     /// A class's similarity to all others: [`crate::schema::SimilarityFile`].
@@ -54,6 +53,63 @@ pub enum BundleFile {
     Feature(LayerId, ChannelId),
     /// Strip of a channel's further feature visualisations.
     FeatureDetail(LayerId, ChannelId),
+}
+
+/// Which graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GraphOf {
+    /// Of the images of this class.
+    pub class: ClassId,
+    /// Of these; `None` for all.
+    pub part: Option<Part>,
+    /// What it is drawn by; `None` for the best the run holds.
+    pub measure: Option<Measure>,
+}
+
+/// Written `3`, `3-wrong`, `3-7`, below the measure if there is one: `lrp/3`.
+impl fmt::Display for GraphOf {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(measure) = self.measure {
+            write!(formatter, "{}/", measure.name())?;
+        }
+        write!(formatter, "{}", self.class.0)?;
+        match self.part {
+            None => Ok(()),
+            Some(Part::Wrong) => write!(formatter, "-wrong"),
+            Some(Part::Prediction(other)) => write!(formatter, "-{}", other.0),
+        }
+    }
+}
+
+impl GraphOf {
+    /// The graph of a class by the best measure.
+    #[must_use]
+    pub fn class(class: ClassId) -> Self {
+        Self {
+            class,
+            part: None,
+            measure: None,
+        }
+    }
+
+    /// Reads what [`fmt::Display`] writes.
+    fn parse(parts: &[&str]) -> Option<Self> {
+        let (measure, group) = match *parts {
+            [group] => (None, group),
+            [measure, group] => (Some(Measure::named(measure)?), group),
+            _ => return None,
+        };
+        let (class, part) = match group.split_once('-') {
+            None => (group, None),
+            Some((class, "wrong")) => (class, Some(Part::Wrong)),
+            Some((class, other)) => (class, Some(Part::Prediction(ClassId(number(other)?)))),
+        };
+        Some(Self {
+            class: ClassId(number(class)?),
+            part,
+            measure,
+        })
+    }
 }
 
 /// Part of a class's labelled images.
@@ -95,7 +151,6 @@ impl BundleFile {
             | Self::Points(..)
             | Self::Channels(_)
             | Self::Graph(_)
-            | Self::PartGraph(..)
             | Self::Inputs(_)
             | Self::Carriers(_)
             | Self::Similarity(_)
@@ -147,17 +202,8 @@ impl BundleFile {
             }
             ["points", "images", layer] => Self::Points(PointKind::Images, LayerId(number(layer)?)),
             ["channels", layer] => Self::Channels(LayerId(number(layer)?)),
-            ["graphs", group] => match group.split_once('-') {
-                None => Self::Graph(ClassId(number(group)?)),
-                Some((class, part)) => {
-                    let part = match part {
-                        "wrong" => Part::Wrong,
-                        other => Part::Prediction(ClassId(number(other)?)),
-                    };
-                    Self::PartGraph(ClassId(number(class)?), part)
-                }
-            },
-            ["inputs", class] => Self::Inputs(ClassId(number(class)?)),
+            ["graphs", graph @ ..] => Self::Graph(GraphOf::parse(graph)?),
+            ["inputs", graph @ ..] => Self::Inputs(GraphOf::parse(graph)?),
             ["carriers", class] => Self::Carriers(ClassId(number(class)?)),
             ["similarity", class] => Self::Similarity(ClassId(number(class)?)),
             ["activations", class] => Self::Activations(ClassId(number(class)?)),
@@ -206,14 +252,8 @@ impl fmt::Display for BundleFile {
                 write!(formatter, "points/images/{}.json", layer.0)
             }
             Self::Channels(layer) => write!(formatter, "channels/{}.json", layer.0),
-            Self::Graph(class) => write!(formatter, "graphs/{}.json", class.0),
-            Self::PartGraph(class, Part::Wrong) => {
-                write!(formatter, "graphs/{}-wrong.json", class.0)
-            }
-            Self::PartGraph(class, Part::Prediction(other)) => {
-                write!(formatter, "graphs/{}-{}.json", class.0, other.0)
-            }
-            Self::Inputs(class) => write!(formatter, "inputs/{}.json", class.0),
+            Self::Graph(graph) => write!(formatter, "graphs/{graph}.json"),
+            Self::Inputs(graph) => write!(formatter, "inputs/{graph}.json"),
             Self::Carriers(class) => write!(formatter, "carriers/{}.json", class.0),
             Self::Similarity(class) => write!(formatter, "similarity/{}.json", class.0),
             Self::Activations(class) => write!(formatter, "activations/{}.json", class.0),
@@ -249,6 +289,11 @@ mod tests {
 
     fn all(number: u32, channel: u32) -> Vec<BundleFile> {
         let (layer, class, channel) = (LayerId(number), ClassId(number), ChannelId(channel));
+        let part = |part, measure| GraphOf {
+            class,
+            part,
+            measure,
+        };
         vec![
             BundleFile::Manifest,
             BundleFile::Classes,
@@ -258,10 +303,11 @@ mod tests {
             BundleFile::Points(PointKind::Channels, layer),
             BundleFile::Points(PointKind::Images, layer),
             BundleFile::Channels(layer),
-            BundleFile::Graph(class),
-            BundleFile::PartGraph(class, Part::Wrong),
-            BundleFile::PartGraph(class, Part::Prediction(ClassId(channel.0))),
-            BundleFile::Inputs(class),
+            BundleFile::Graph(GraphOf::class(class)),
+            BundleFile::Inputs(part(None, Some(Measure::Lrp))),
+            BundleFile::Graph(part(Some(Part::Wrong), None)),
+            BundleFile::Graph(part(Some(Part::Wrong), Some(Measure::ConvMax))),
+            BundleFile::Graph(part(Some(Part::Prediction(ClassId(channel.0))), None)),
             BundleFile::Carriers(class),
             BundleFile::Similarity(class),
             BundleFile::Activations(class),
@@ -293,6 +339,11 @@ mod tests {
             "graphs/1-02.json",
             "graphs/1-right.json",
             "graphs/1-2-3.json",
+            "graphs/lrp.json",
+            "graphs/lrp/.json",
+            "graphs/LRP/1.json",
+            "graphs/lrp/flow/1.json",
+            "inputs/../1.json",
             "points/classes/1.json",
             "/graphs/1.json",
             "graphs/../manifest.json",
@@ -314,7 +365,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_taken_is_canonical(path in "(graphs|points|images|wrong|-|features|feature|media|\\.\\.|top|[0-9]{1,3}|/){1,6}\\.(json|jpg)") {
+        fn whatever_is_taken_is_canonical(path in "(graphs|lrp|points|images|wrong|-|features|feature|media|\\.\\.|top|[0-9]{1,3}|/){1,6}\\.(json|jpg)") {
             if let Some(file) = BundleFile::parse(&path) {
                 prop_assert_eq!(file.to_string(), path);
             }

@@ -4,14 +4,14 @@
 //! Place in the flow: [`crate::bundle`] asks, `query` answers. Nothing here needs the network: a part
 //! of a class is made of whole cells of the confusion matrix.
 
-use crate::bundle::{Bundle, json};
-use crate::file::Part;
-use crate::schema::{BUNDLE_SCHEMA_VERSION, CarrierFile, InputFile};
+use crate::bundle::Bundle;
+use crate::file::{GraphOf, Part};
+use crate::schema::{BUNDLE_SCHEMA_VERSION, CarrierFile, FurtherInput, InputFile};
 use crate::{BundleFile, SiteError};
 use std::collections::{BTreeMap, BTreeSet};
 use summit_explain::slice::Group;
-use summit_explain::{ConvMaxGraph, class_name};
-use summit_query::{GraphChoices, NoRecount};
+use summit_explain::{AttributionGraph, GraphParameters, GroupSpec, Measure, class_name};
+use summit_query::{GraphChoices, NoRecount, QueryError, measured_edges};
 use summit_tables::{ChannelId, ClassId, ImageId, ImageRecord};
 
 /// Further inputs listed per channel of a graph.
@@ -19,6 +19,25 @@ const INPUTS_PER_CHANNEL: usize = 8;
 
 /// Top channels kept in memory for all images and layers; runs with more list no carriers.
 const MOST_TOP_CHANNELS: usize = 50_000_000;
+
+/// Gives the inputs of a channel (layer, channel), without their counts.
+type InputsOf = Box<dyn FnMut((u32, ChannelId)) -> Vec<FurtherInput>>;
+
+/// Edges of both signs, since the page can leave either out.
+fn choices() -> GraphChoices {
+    GraphChoices {
+        parameters: GraphParameters {
+            negative_edges: true,
+            ..GraphParameters::default()
+        },
+        ..GraphChoices::default()
+    }
+}
+
+fn key(graph: &AttributionGraph, node: u32) -> Option<(u32, ChannelId)> {
+    let node = graph.nodes.get(node as usize)?;
+    Some((node.layer, node.channel))
+}
 
 /// Top channels of all images in one layer.
 #[derive(Debug, Default)]
@@ -43,21 +62,41 @@ impl TopsOfLayer {
 }
 
 impl Bundle {
-    /// The files this module makes for a class that an export holds: all there are of other parts than
-    /// single cells, and the cells the class table names.
-    pub(crate) fn part_files(&self, class: ClassId, confused_with: &[[u32; 2]]) -> Vec<BundleFile> {
-        let mut files = vec![BundleFile::Carriers(class)];
-        if self.questions.has_influence() {
-            files.push(BundleFile::Inputs(class));
-            let parts = [Part::Prediction(class), Part::Wrong].into_iter().chain(
-                confused_with
-                    .iter()
-                    .map(|&[other, _]| Part::Prediction(ClassId(other))),
-            );
-            let there = parts.filter(|&part| self.members(class, part).next().is_some());
-            files.extend(there.map(|part| BundleFile::PartGraph(class, part)));
+    /// The graphs of a class that an export holds, by every measure the run holds: of all its images,
+    /// of those predicted right and wrong, and of the cells of the confusion matrix the class table
+    /// names.
+    pub(crate) fn graph_files(
+        &self,
+        class: ClassId,
+        confused_with: &[[u32; 2]],
+    ) -> Result<Vec<BundleFile>, SiteError> {
+        let confused = confused_with
+            .iter()
+            .map(|&[other, _]| Part::Prediction(ClassId(other)));
+        let parts = [Part::Prediction(class), Part::Wrong]
+            .into_iter()
+            .chain(confused)
+            .filter(|&part| self.members(class, part).next().is_some())
+            .map(Some);
+        let mut files = Vec::new();
+        for part in [None].into_iter().chain(parts) {
+            let own = GraphOf {
+                part,
+                ..GraphOf::class(class)
+            };
+            let group = self.group(own)?;
+            let held = self.questions.measures(&group.name, &group.targets);
+            // The best is what stands there without the name of a measure.
+            for (place, measure) in held.into_iter().enumerate() {
+                let measure = (place > 0).then_some(measure);
+                let graph = GraphOf { measure, ..own };
+                files.push(BundleFile::Graph(graph));
+                if part.is_none() {
+                    files.push(BundleFile::Inputs(graph));
+                }
+            }
         }
-        files
+        Ok(files)
     }
 
     fn members(&self, class: ClassId, part: Part) -> impl Iterator<Item = &ImageRecord> {
@@ -71,82 +110,125 @@ impl Bundle {
         })
     }
 
-    /// The graph of part of a class's images.
-    pub(crate) fn part_graph(&self, class: ClassId, part: Part) -> Result<Vec<u8>, SiteError> {
+    /// The images a graph is of. Named as on the command line, so that what was measured there is
+    /// found.
+    fn group(&self, of: GraphOf) -> Result<Group, SiteError> {
+        let GraphOf { class, part, .. } = of;
+        let Some(part) = part else {
+            return self.class_group(class);
+        };
         let images: BTreeSet<ImageId> = self
             .members(class, part)
             .map(|record| record.image)
             .collect();
-        let absent = || SiteError::Absent {
-            what: BundleFile::PartGraph(class, part).to_string(),
-        };
         if images.is_empty() {
-            return Err(absent());
+            return Err(SiteError::Absent {
+                what: BundleFile::Graph(of).to_string(),
+            });
         }
-        let named = |class| class_name(self.questions.classes(), class);
-        let (name, targets) = match part {
-            Part::Wrong => (format!("{}, wrong", named(class)), vec![class]),
-            Part::Prediction(other) if other == class => {
-                (format!("{}, right", named(class)), vec![class])
-            }
-            Part::Prediction(other) => (
-                format!("{} taken for {}", named(class), named(other)),
-                vec![class, other],
-            ),
-        };
+        if let Part::Prediction(prediction) = part {
+            let label = class;
+            return Ok(self
+                .questions
+                .group_of(&GroupSpec::Cell { label, prediction })?);
+        }
+        let name = format!("{}, wrong", class_name(self.questions.classes(), class));
         let mut group =
-            Group::of_images(name, images, self.questions.records()).map_err(|_| absent())?;
-        group.targets = targets;
-        json(&self.made_graph(&group)?.graph)
+            Group::of_images(name, images, self.questions.records()).map_err(QueryError::from)?;
+        group.targets = vec![class];
+        Ok(group)
     }
 
-    pub(crate) fn made_graph(&self, group: &Group) -> Result<ConvMaxGraph, SiteError> {
-        Ok(self
+    pub(crate) fn graph(&self, of: GraphOf) -> Result<AttributionGraph, SiteError> {
+        let graph = self
             .questions
-            .graph(group, &GraphChoices::default(), &NoRecount)?)
+            .held_graph(&self.group(of)?, of.measure, &choices(), &NoRecount);
+        graph.map_err(|problem| match problem {
+            QueryError::NotMeasured { .. } => SiteError::Absent {
+                what: BundleFile::Graph(of).to_string(),
+            },
+            problem => problem.into(),
+        })
     }
 
-    /// Inputs of the channels of a class's graph that it does not show.
-    pub(crate) fn inputs(&self, class: ClassId) -> Result<InputFile, SiteError> {
-        let made = self.made_graph(&self.class_group(class)?)?;
-        let graph = &made.graph;
-        let key = |index: u32| {
-            let node = graph.nodes.get(index as usize);
-            node.map(|node| (node.layer, node.channel))
-        };
+    /// Inputs of the channels of a graph that it does not show.
+    pub(crate) fn inputs(&self, of: GraphOf) -> Result<InputFile, SiteError> {
+        let graph = self.graph(of)?;
+        let group = self.group(of)?;
         let drawn: BTreeSet<_> = graph
             .edges
             .iter()
-            .map(|edge| (key(edge.from), key(edge.to)))
+            .filter_map(|edge| Some((key(&graph, edge.from)?, key(&graph, edge.to)?)))
             .collect();
+        let mut found = if graph.measure.is_signed() {
+            self.measured_inputs(&group, graph.measure)?
+        } else {
+            self.counted_inputs(&group)?
+        };
+        let counts = self.questions.counts_of_layers(&group)?;
         let mut file = InputFile {
             schema_version: BUNDLE_SCHEMA_VERSION,
             ..InputFile::default()
         };
         for node in graph.nodes.iter().filter(|node| node.layer > 0) {
-            let (below, own) = (node.layer - 1, Some((node.layer, node.channel)));
-            let Some(link) = made.links.get(below as usize) else {
-                continue;
-            };
-            let counts = made.counts.get(below as usize);
-            let count = |channel: u32| {
-                counts
-                    .and_then(|row| row.get(channel as usize))
-                    .copied()
-                    .unwrap_or(0)
-            };
-            let mut inputs: Vec<[u32; 3]> = link
-                .row_entries(node.channel.0)
-                .filter(|(channel, _)| !drawn.contains(&(Some((below, ChannelId(*channel))), own)))
-                .map(|(channel, influence)| [channel, influence, count(channel)])
-                .collect();
-            inputs.sort_by_key(|&[channel, influence, _]| (std::cmp::Reverse(influence), channel));
+            let (below, own) = (node.layer - 1, (node.layer, node.channel));
+            let mut inputs = found(own);
+            inputs.retain(|input| !drawn.contains(&((below, ChannelId(input.channel)), own)));
+            inputs.sort_by(|left, right| {
+                let weight = |input: &FurtherInput| match input.effect {
+                    Some(effect) => effect.mean.abs(),
+                    None => f64::from(input.influence.unwrap_or(0)),
+                };
+                let heavier = weight(right).total_cmp(&weight(left));
+                heavier.then(left.channel.cmp(&right.channel))
+            });
             inputs.truncate(INPUTS_PER_CHANNEL);
+            for input in &mut inputs {
+                let row = counts.get(below as usize);
+                let count = row.and_then(|row| row.get(input.channel as usize));
+                input.count = count.copied().unwrap_or(0);
+            }
             file.layer.push(node.layer);
             file.channel.push(node.channel.0);
             file.inputs.push(inputs);
         }
         Ok(file)
+    }
+
+    /// All inputs of a channel by conv-max counts.
+    fn counted_inputs(&self, group: &Group) -> Result<InputsOf, SiteError> {
+        let links = self.questions.graph(group, &choices(), &NoRecount)?.links;
+        Ok(Box::new(move |(layer, channel)| {
+            let below = layer.checked_sub(1).map(|below| below as usize);
+            let Some(link) = below.and_then(|below| links.get(below)) else {
+                return Vec::new();
+            };
+            let entries = link.row_entries(channel.0);
+            let input = |(channel, influence)| FurtherInput {
+                channel,
+                influence: Some(influence),
+                ..FurtherInput::default()
+            };
+            entries.map(input).collect()
+        }))
+    }
+
+    /// All inputs of a channel whose effect was measured.
+    fn measured_inputs(&self, group: &Group, measure: Measure) -> Result<InputsOf, SiteError> {
+        let flow = self.questions.flow(group, measure)?;
+        let mut inputs: BTreeMap<(u32, ChannelId), Vec<FurtherInput>> = BTreeMap::new();
+        for edge in measured_edges(&flow) {
+            let to = (edge.lower.0.saturating_add(1), edge.to);
+            inputs.entry(to).or_default().push(FurtherInput {
+                channel: edge.from.0,
+                effect: Some(edge.effect),
+                top_images: Some(edge.top_images),
+                ..FurtherInput::default()
+            });
+        }
+        Ok(Box::new(move |channel| {
+            inputs.remove(&channel).unwrap_or_default()
+        }))
     }
 
     /// In which of a class's images a channel is a top channel.

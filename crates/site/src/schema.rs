@@ -9,7 +9,7 @@
 //! columns. Numbers are finite; shares are in `[0, 1]`.
 
 use serde::{Deserialize, Serialize};
-use summit_explain::Measure;
+use summit_explain::{Estimate, Measure};
 use summit_tables::TopRule;
 #[cfg(test)]
 use ts_rs::TS;
@@ -36,10 +36,8 @@ pub struct SiteManifest {
     pub images: ImageFacts,
     /// Classes with images.
     pub groups: u32,
-    /// What the graphs' weights are; absent where the run has no graphs.
-    #[cfg_attr(test, ts(optional))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub measure: Option<Measure>,
+    /// What graphs can be drawn by, the best first; none where the run has no graphs.
+    pub measures: Vec<Measure>,
     /// Which channels of an image count as its top channels.
     #[cfg_attr(test, ts(type = "{ mass: number } | { \"top-k\": number }"))]
     pub top_rule: TopRule,
@@ -202,6 +200,8 @@ pub struct ClassTable {
     pub histogram: Vec<Vec<u32>>,
     /// Wrong predictions of the class's images, most frequent first, at most 3: `[class, images]`.
     pub confused_with: Vec<Vec<[u32; 2]>>,
+    /// What its graph can be drawn by, the best first; none where it has no graph.
+    pub measures: Vec<Vec<Measure>>,
 }
 
 /// `confusion.json`: labelled images by (label, prediction), zeros left out.
@@ -310,7 +310,7 @@ pub struct CarrierFile {
     pub images: Vec<Vec<u32>>,
 }
 
-/// `inputs/<class>.json`: inputs of the channels of the class's graph that it does not show.
+/// `inputs/...`, named as the graph: inputs of its channels that it does not show.
 #[derive(Clone, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(TS))]
 pub struct InputFile {
@@ -320,9 +320,31 @@ pub struct InputFile {
     pub layer: Vec<u32>,
     /// The channel.
     pub channel: Vec<u32>,
-    /// Channels of the layer below by influence, largest first: `[channel, influence, count]`, both
-    /// in images of the class.
-    pub inputs: Vec<Vec<[u32; 3]>>,
+    /// Channels of the layer below, the heaviest first.
+    pub inputs: Vec<Vec<FurtherInput>>,
+}
+
+/// An input of a channel that its graph does not show; `effect` and `top_images` are those of an edge
+/// under a signed measure, `influence` that under conv-max.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct FurtherInput {
+    /// The lower channel.
+    pub channel: u32,
+    /// Images of the group in which it is a top channel.
+    pub count: u32,
+    /// Images.
+    #[cfg_attr(test, ts(optional))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub influence: Option<u32>,
+    /// Mean of E, logits.
+    #[cfg_attr(test, ts(optional))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Estimate>,
+    /// Images in which it is among the 5 largest of the channel.
+    #[cfg_attr(test, ts(optional))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_images: Option<u32>,
 }
 
 /// What the network says of a photograph that is not of the run.

@@ -1,11 +1,11 @@
 //! Writes the types for the browser and tells when the committed ones are old.
 
 use super::*;
+use summit_explain::AttributionGraph;
 use summit_explain::graph::{
     EdgeKind, GraphClass, GraphEdge, GraphGroup, GraphLayer, GraphNode, RecordedParameters,
-    SecondNode, Side,
+    SecondNode, Side, SignedHeader,
 };
-use summit_explain::{AttributionGraph, Estimate};
 use ts_rs::Config;
 
 const FILE: &str = concat!(
@@ -44,6 +44,7 @@ fn generated() -> String {
         declaration::<ImageFile>(&config),
         declaration::<CarrierFile>(&config),
         declaration::<InputFile>(&config),
+        declaration::<FurtherInput>(&config),
         declaration::<PhotoFile>(&config),
         declaration::<ChannelFile>(&config),
         declaration::<ChannelExamples>(&config),
@@ -53,6 +54,7 @@ fn generated() -> String {
         declaration::<Estimate>(&config),
         declaration::<AttributionGraph>(&config),
         declaration::<GraphGroup>(&config),
+        declaration::<SignedHeader>(&config),
         declaration::<RecordedParameters>(&config),
         declaration::<GraphLayer>(&config),
         declaration::<GraphNode>(&config),

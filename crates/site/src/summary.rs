@@ -7,13 +7,13 @@ use crate::schema::{
     ModelFacts, PROBABILITY_BINS, PictureFacts, SiteManifest, SkippedFacts,
 };
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 use summit_explain::predictions::{Accuracy, class_predictions, confusion, probability_bin};
 use summit_explain::{Measure, class_name};
 use summit_influence::evaluate::{AblationKind, Report, SIZES, Scope};
-use summit_tables::ClassId;
+use summit_tables::{ClassId, ImageRecord};
 
 /// Unusable images listed in the manifest.
 const SKIPPED_LISTED: usize = 100;
@@ -62,7 +62,7 @@ pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
             correct: accuracy.top1,
         },
         groups: bundle.groups.len() as u32,
-        measure: questions.has_influence().then_some(Measure::ConvMax),
+        measures: measures(bundle),
         top_rule: questions.top_rule(),
         faithfulness: faithfulness(questions.run().path()),
         layers: layers.collect(),
@@ -73,6 +73,22 @@ pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
         photos: bundle.look.is_some(),
         skipped: skipped.collect::<Result<_, _>>()?,
     })
+}
+
+/// What the graph of some class can be drawn by.
+fn measures(bundle: &Bundle) -> Vec<Measure> {
+    let classes = bundle.groups.iter();
+    let held: BTreeSet<Measure> = classes
+        .flat_map(|(class, _)| class_measures(bundle, *class))
+        .collect();
+    let mut measures = Measure::BEST_FIRST.to_vec();
+    measures.retain(|measure| held.contains(measure));
+    measures
+}
+
+fn class_measures(bundle: &Bundle, class: ClassId) -> Vec<Measure> {
+    let questions = &bundle.questions;
+    questions.measures(&class_name(questions.classes(), class), &[class])
 }
 
 /// From the evaluation of a run, if there is one.
@@ -145,7 +161,13 @@ pub(crate) fn classes(bundle: &Bundle) -> ClassTable {
         predicted: vec![0; count],
         histogram: vec![Vec::new(); count],
         confused_with: vec![Vec::new(); count],
+        measures: vec![Vec::new(); count],
     };
+    for &(class, _) in &bundle.groups {
+        if let Some(place) = table.measures.get_mut(class.index()) {
+            *place = class_measures(bundle, class);
+        }
+    }
     for entry in named {
         if let Some(place) = table.external_id.get_mut(entry.class.index()) {
             place.clone_from(&entry.external_id);
@@ -167,18 +189,7 @@ pub(crate) fn classes(bundle: &Bundle) -> ClassTable {
             }
         }
     }
-    for record in bundle.questions.records().iter() {
-        let histogram = record
-            .label
-            .and_then(|label| table.histogram.get_mut(label.index()));
-        if let Some(histogram) = histogram {
-            histogram.resize(PROBABILITY_BINS, 0);
-            let bin = probability_bin(record.label_probability, PROBABILITY_BINS);
-            if let Some(place) = histogram.get_mut(bin) {
-                *place += 1;
-            }
-        }
-    }
+    add_histograms(&mut table, bundle.questions.records());
     for [label, prediction, images] in cells(bundle) {
         if label != prediction
             && let Some(list) = table.confused_with.get_mut(label as usize)
@@ -191,6 +202,21 @@ pub(crate) fn classes(bundle: &Bundle) -> ClassTable {
         list.truncate(CONFUSIONS_PER_CLASS);
     }
     table
+}
+
+fn add_histograms(table: &mut ClassTable, records: &[ImageRecord]) {
+    for record in records {
+        let histogram = record
+            .label
+            .and_then(|label| table.histogram.get_mut(label.index()));
+        if let Some(histogram) = histogram {
+            histogram.resize(PROBABILITY_BINS, 0);
+            let bin = probability_bin(record.label_probability, PROBABILITY_BINS);
+            if let Some(place) = histogram.get_mut(bin) {
+                *place += 1;
+            }
+        }
+    }
 }
 
 pub(crate) fn confusion_table(bundle: &Bundle) -> ConfusionTable {

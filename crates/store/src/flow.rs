@@ -61,6 +61,12 @@ impl<'a> FlowStore<'a> {
         folder.join(encode_name(group))
     }
 
+    /// Whether something is known of a group as typed; it may still be damaged.
+    #[must_use]
+    pub fn holds(&self, measure: &str, group: &str) -> bool {
+        self.folder(measure, group).join(HEADER).is_file()
+    }
+
     /// What is known of a group as typed; `None` where it was not measured.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ import type {
   EmbeddingFile,
   ImageFile,
   InputFile,
+  Measure,
   PhotoFile,
   SimilarityFile,
   SiteManifest,
@@ -30,9 +31,16 @@ export class BundleError extends Error {
   }
 }
 
-/** Graphs of parts are named after the class and the prediction. */
-const graphName = (id: number, part: Part) =>
-  part === 'all' ? String(id) : `${id}-${part === 'right' ? id : part}`;
+/** Graphs of parts are named after the class and the prediction, those not by the best measure stand
+ * below the measure. */
+function graphName(id: number, part: Part, measure: Measure | null): string {
+  const group = part === 'all' ? String(id) : `${id}-${part === 'right' ? id : part}`;
+  return measure === null ? group : `${measure}/${group}`;
+}
+
+/** The request was given up, which is nobody's fault. */
+export const isAbort = (error: unknown) =>
+  error instanceof DOMException && error.name === 'AbortError';
 
 type Row = Record<string, unknown>;
 type Check = (value: Row) => string | null;
@@ -114,8 +122,16 @@ const classCheck = all(
   ),
 );
 
+/** A file that is there or on its way, and how many still want it. */
+interface Kept {
+  file: Promise<unknown>;
+  wanted: number;
+  /** Ends the request; nothing once the file is there. */
+  giveUp: () => void;
+}
+
 export class Bundle {
-  readonly #kept = new Map<string, Promise<unknown>>();
+  readonly #kept = new Map<string, Kept>();
 
   /** @param base address of the bundle's folder, with a slash at its end */
   constructor(readonly base: string) {}
@@ -142,25 +158,29 @@ export class Bundle {
       `channels/${layer}.json`,
       all(bundleVersion, columns('images', 'classes', 'examples', 'range')),
     );
-  graph = (classId: number, part: Part = 'all') =>
+  /** By the best measure, or by another. */
+  graph = (classId: number, part: Part, measure: Measure | null, signal?: AbortSignal) =>
     this.#json<AttributionGraph>(
-      `graphs/${graphName(classId, part)}.json`,
+      `graphs/${graphName(classId, part, measure)}.json`,
       all(version(GRAPH_SCHEMA_VERSION), graphProblem),
+      signal,
     );
-  inputs = (classId: number) =>
+  inputs = (classId: number, measure: Measure | null) =>
     this.#json<InputFile>(
-      `inputs/${classId}.json`,
+      `inputs/${graphName(classId, 'all', measure)}.json`,
       all(bundleVersion, columns('layer', 'channel', 'inputs')),
     );
-  carriers = (classId: number) =>
+  carriers = (classId: number, signal?: AbortSignal) =>
     this.#json<CarrierFile>(
       `carriers/${classId}.json`,
       all(bundleVersion, columns('layer', 'channel', 'images')),
+      signal,
     );
-  similarity = (classId: number) =>
+  similarity = (classId: number, signal?: AbortSignal) =>
     this.#json<SimilarityFile>(
       `similarity/${classId}.json`,
       all(bundleVersion, columns('class'), columns('permille')),
+      signal,
     );
   activations = (classId: number) =>
     this.#json<ActivationFile>(
@@ -206,10 +226,11 @@ export class Bundle {
     return (await this.#checked('photo', response, check)) as PhotoFile;
   }
 
-  images = (classId: number) =>
+  images = (classId: number, signal?: AbortSignal) =>
     this.#json<ImageFile>(
       `images/${classId}.json`,
       all(bundleVersion, columns('image', 'path', 'prediction', 'probability', 'margin')),
+      signal,
     );
 
   /** Address of a picture. */
@@ -217,25 +238,47 @@ export class Bundle {
     return `${this.base}media/${path}.jpg`;
   }
 
-  #json<T>(file: string, check: Check): Promise<T> {
-    const kept = this.#kept.get(file);
-    if (kept) return kept as Promise<T>;
-    const loading = this.#load(file, check);
-    this.#kept.set(file, loading);
+  /** @param signal gives the file up; it is fetched on while anybody else wants it */
+  #json<T>(file: string, check: Check, signal?: AbortSignal): Promise<T> {
+    const kept = this.#kept.get(file) ?? this.#start(file, check);
+    kept.wanted += 1;
+    signal?.addEventListener('abort', () => {
+      kept.wanted -= 1;
+      if (kept.wanted === 0) kept.giveUp();
+    });
+    return kept.file as Promise<T>;
+  }
+
+  #start(file: string, check: Check): Kept {
+    const controller = new AbortController();
+    const loading = this.#load(file, check, controller.signal);
+    const forget = () => {
+      if (this.#kept.get(file) === kept) this.#kept.delete(file);
+    };
+    const kept: Kept = {
+      file: loading,
+      wanted: 0,
+      giveUp: () => {
+        forget();
+        controller.abort();
+      },
+    };
+    this.#kept.set(file, kept);
     // What failed may be tried again.
-    loading.catch(() => this.#kept.delete(file));
+    loading.then(() => (kept.giveUp = () => undefined), forget);
     if (this.#kept.size > KEPT) {
       const [oldest] = this.#kept.keys();
       if (oldest !== undefined) this.#kept.delete(oldest);
     }
-    return loading as Promise<T>;
+    return kept;
   }
 
   async #answer(file: string, request: RequestInit = {}): Promise<Response> {
     let response: Response;
     try {
       response = await fetch(this.base + file, { credentials: 'same-origin', ...request });
-    } catch {
+    } catch (error) {
+      if (isAbort(error)) throw error;
       throw new BundleError(file, 'The server does not answer');
     }
     if (response.status === 404) throw new BundleError(file, 'The data have no such file');
@@ -246,15 +289,16 @@ export class Bundle {
     return response;
   }
 
-  async #load(file: string, check: Check): Promise<unknown> {
-    return this.#checked(file, await this.#answer(file), check);
+  async #load(file: string, check: Check, signal?: AbortSignal): Promise<unknown> {
+    return this.#checked(file, await this.#answer(file, signal ? { signal } : {}), check);
   }
 
   async #checked(file: string, response: Response, check: Check): Promise<unknown> {
     let value: unknown;
     try {
       value = await response.json();
-    } catch {
+    } catch (error) {
+      if (isAbort(error)) throw error;
       throw new BundleError(file, 'The file is damaged: it is no complete JSON');
     }
     if (!isObject(value)) throw new BundleError(file, 'The file is damaged: it is no object');

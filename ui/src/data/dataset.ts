@@ -1,6 +1,6 @@
 // What is known of the run as a whole, in the shape the views want.
 import type { Bundle } from './bundle';
-import type { ClassTable, LayerFacts, SiteManifest } from './generated/schema';
+import type { ClassTable, LayerFacts, Measure, SiteManifest } from './generated/schema';
 import { Features } from './features.svelte';
 import { Names } from './names.svelte';
 
@@ -16,6 +16,8 @@ export interface ClassInfo {
   histogram: number[];
   /** Wrong predictions, most frequent first. */
   confusions: { id: number; images: number }[];
+  /** What its graph can be drawn by, the best first. */
+  measures: Measure[];
 }
 
 export class Dataset {
@@ -43,6 +45,7 @@ export class Dataset {
         accuracy: labelled > 0 ? (table.correct[id] ?? 0) / labelled : null,
         histogram: table.histogram[id] ?? [],
         confusions: (table.confused_with[id] ?? []).map(([id, images]) => ({ id, images })),
+        measures: table.measures[id] ?? [],
       };
     });
     this.classes = all.filter((info) => info.images > 0);

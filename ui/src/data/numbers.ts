@@ -1,4 +1,6 @@
 // Numbers as people read them.
+import type { Estimate } from './generated/schema';
+
 const whole = new Intl.NumberFormat('en');
 
 export const count = (value: number) => whole.format(value);
@@ -18,6 +20,13 @@ export function short(value: number): string {
   if (magnitude >= 0.01) return value.toFixed(magnitude >= 1 ? 2 : 3);
   return magnitude >= 0.0001 ? String(Number(value.toPrecision(2))) : value.toExponential(1);
 }
+
+/** With its sign. */
+export const signed = (value: number) => `${value < 0 ? '−' : '+'}${short(Math.abs(value))}`;
+
+/** A mean in logits with its 95 % interval. */
+export const estimate = ({ mean, interval }: Estimate) =>
+  interval ? `${signed(mean)} [${signed(interval[0])}, ${signed(interval[1])}]` : signed(mean);
 
 export const plural = (value: number, one: string, many = `${one}s`) =>
   `${count(value)} ${value === 1 ? one : many}`;

@@ -1,6 +1,7 @@
 // The one selection that drives all views. A view never reaches into another.
 import type { Section } from '../components/guide';
 import type { Dataset } from '../data/dataset';
+import type { Measure } from '../data/generated/schema';
 import {
   type ChannelKey,
   type LinkState,
@@ -26,12 +27,14 @@ export class Selection {
   /** Classes chosen by an outline; empty: all. */
   group = $state.raw<readonly number[]>([]);
   points = $state<PointKind>('classes');
+  /** What graphs are drawn by; null: the best there is. */
+  measure = $state<Measure | null>(null);
+  /** Edges that lower the score are shown. */
+  opposing = $state(true);
   /** The class under the pointer, in any view. */
   hovered = $state<number | null>(null);
   /** The view about which an explanation is wanted. */
   explained = $state<Section['id'] | null>(null);
-  /** Share of all channels that the graph shows. */
-  shown = $state<number | null>(null);
   /** Said to screen readers. */
   said = $state('');
   /** Shown once, for example about a link that was not understood. */
@@ -60,7 +63,7 @@ export class Selection {
 
   get link(): LinkState {
     const { class: id, part, compare, comparePart, layer, node, view, cell, group } = this;
-    const { points, features } = this;
+    const { points, features, measure, opposing } = this;
     return {
       class: id,
       part,
@@ -73,6 +76,8 @@ export class Selection {
       group,
       points,
       features,
+      measure,
+      opposing,
     };
   }
 
@@ -144,6 +149,16 @@ export class Selection {
 
   mapOf(points: PointKind) {
     this.points = points;
+    this.#record();
+  }
+
+  drawBy(measure: Measure | null) {
+    this.measure = measure;
+    this.#record();
+  }
+
+  showOpposing(shown: boolean) {
+    this.opposing = shown;
     this.#record();
   }
 

@@ -31,13 +31,13 @@ export function similarityOf(dataset: Dataset, selection: Selection): Similarity
     const id = selection.class;
     file = null;
     if (id === null) return;
-    let current = true;
+    const gone = new AbortController();
     // Without it the views lack neighbours and one sort, no more.
-    dataset.bundle.similarity(id).then(
-      (loaded) => current && (file = loaded),
+    dataset.bundle.similarity(id, gone.signal).then(
+      (loaded) => gone.signal.aborted || (file = loaded),
       () => undefined,
     );
-    return () => (current = false);
+    return () => gone.abort();
   });
   return {
     get of() {

@@ -1,5 +1,6 @@
 // The state of the page in the fragment of its address, so that any file host can serve deep links.
 import type { Dataset } from '../data/dataset';
+import type { Measure } from '../data/generated/schema';
 
 export type View = 'graph' | 'errors';
 
@@ -32,6 +33,10 @@ export interface LinkState {
   points: PointKind;
   /** Feature visualisations in place of crops. */
   features: boolean;
+  /** What graphs are drawn by; null: the best there is. */
+  measure: Measure | null;
+  /** Edges that lower the score are shown. */
+  opposing: boolean;
 }
 
 export interface Parsed {
@@ -67,6 +72,8 @@ export function format(state: LinkState, dataset: Dataset, withBundle = false): 
     fields.push(['group', state.group.map((id) => dataset.keyOf(id)).join(',')]);
   if (state.points !== 'classes') fields.push(['points', state.points]);
   if (state.features) fields.push(['pictures', 'features']);
+  if (state.measure) fields.push(['measure', state.measure]);
+  if (!state.opposing) fields.push(['opposing', 'hidden']);
   if (withBundle) fields.push(['bundle', dataset.manifest.bundle_id]);
   return fields
     .map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll('%3A', ':')}`)
@@ -88,6 +95,8 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
     group: [],
     points: 'classes',
     features: false,
+    measure: null,
+    opposing: true,
   };
   const withImages = (key: string) => {
     const id = dataset.classOfKey(key);
@@ -139,6 +148,14 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
     },
     pictures: (value) =>
       (state.features = value === 'features' && (dataset.manifest.pictures?.features ?? false)),
+    measure: (value) => {
+      state.measure = dataset.manifest.measures.find((measure) => measure === value) ?? null;
+      return state.measure !== null;
+    },
+    opposing: (value) => {
+      state.opposing = value !== 'hidden';
+      return !state.opposing;
+    },
     bundle: (value) => value === dataset.manifest.bundle_id,
   };
   for (const [name, value] of fields) {

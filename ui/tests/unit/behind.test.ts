@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { keptAt } from '../../src/data/faithfulness';
 import { carrying } from '../../src/views/graph/carriers';
-import { type Input, nextInputs, withInputs } from '../../src/views/graph/expand';
+import type { FurtherInput } from '../../src/data/generated/schema';
+import { nextInputs, withInputs } from '../../src/views/graph/expand';
 import { viewGraph, visible } from '../../src/views/graph/model';
 import { graph } from './helpers';
 
@@ -13,10 +14,17 @@ describe('further inputs', () => {
   const drawn = upper.incoming.map(
     (edge) => before.nodes[before.edges[edge]?.from ?? -1]?.id ?? -1,
   );
-  const inputs: Input[] = [...drawn.map((id): Input => [id, 9, 9]), [100, 3, 5], [101, 2, 4]];
+  const input = (channel: number, influence: number, count: number): FurtherInput => ({
+    channel,
+    influence,
+    count,
+  });
+  const inputs = [...drawn.map((id) => input(id, 9, 9)), input(100, 3, 5), input(101, 2, 4)];
 
   it('are those the graph does not show', () => {
-    expect(nextInputs(before, upper.index, inputs).map(([id]) => id)).toEqual([100, 101]);
+    expect(nextInputs(before, upper.index, inputs).map(({ channel }) => channel)).toEqual([
+      100, 101,
+    ]);
   });
 
   it('are added, and nothing else changes its place or number', () => {
@@ -33,7 +41,12 @@ describe('further inputs', () => {
       for (const [place, x] of places.entries())
         if (place > 0) expect(x - (places[place - 1] ?? 0)).toBeGreaterThanOrEqual(1 - 1e-9);
     }
-    const shown = visible(after, { nodes: 1, edges: 1, hidden: new Set() });
+    const shown = visible(after, {
+      nodes: 1,
+      edges: 1,
+      hidden: new Set(),
+      opposing: true,
+    });
     expect(shown.edgeCount).toBe(before.edges.length + 2);
     expect(nextInputs(after, upper.index, inputs)).toEqual([]);
   });

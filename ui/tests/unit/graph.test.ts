@@ -33,7 +33,7 @@ const scene = (graph: ViewGraph): Scene => ({
   width: 1000,
   height: 600,
 });
-const everything = { nodes: 1, edges: 1, hidden: new Set<number>() };
+const everything = { nodes: 1, edges: 1, hidden: new Set<number>(), opposing: true };
 
 describe('one graph', () => {
   const view = viewGraph(graph(0, [5, 6, 7]));

@@ -15,6 +15,8 @@ const start: LinkState = {
   group: [],
   points: 'classes',
   features: false,
+  measure: null,
+  opposing: true,
 };
 
 describe('links', () => {
@@ -27,6 +29,7 @@ describe('links', () => {
       { ...start, class: 1, compare: 3, node: { layer: 1, channel: 15 } },
       { ...start, view: 'errors', cell: [1, 4] },
       { ...start, points: 'images' },
+      { ...start, measure: 'conv-max', opposing: false },
       { ...start, part: 4 },
       { ...start, compare: 0, part: 'right', comparePart: 'wrong' },
     ];

@@ -1,7 +1,7 @@
 //! `summit flow`: signed influence of groups, kept in the run.
 
 use crate::message;
-use crate::network::{RunNetwork, flow_key, member};
+use crate::network::{RunNetwork, member};
 use crate::query_args::RecountArgs;
 use crate::signed_args::{Count, FlowArgs, MASS};
 use anyhow::{Context, Result};
@@ -14,7 +14,7 @@ use summit_influence::{
     sample,
 };
 use summit_nn::flow::SignedMeasure;
-use summit_query::Questions;
+use summit_query::{Questions, flow_key};
 use summit_store::FlowStore;
 use summit_tables::{FlowHeader, Grouping};
 
@@ -102,7 +102,7 @@ impl Task<'_> {
         let store = FlowStore::of(self.questions.run());
         let name = self.measure.name();
         for group in groups {
-            let key = flow_key(group);
+            let key = flow_key(&group.name, &group.targets);
             if !self.again && store.read(name, &key)?.is_some() {
                 continue;
             }

@@ -3,7 +3,7 @@
 use super::{evaluate, grouping};
 use crate::args::{GraphArgs, GraphFormat};
 use crate::message;
-use crate::network::{RunNetwork, crops, flow_key, member};
+use crate::network::{RunNetwork, crops, member};
 use crate::query_args::{GraphChoiceArgs, RecountArgs};
 use crate::recount::NetworkRecount;
 use crate::signed_args::MeasureArg;
@@ -17,11 +17,11 @@ use summit_explain::render::{
     SvgOptions, TextOptions, Theme, data_uri, render_dot, render_svg, render_text,
 };
 use summit_explain::{
-    AttributionGraph, Csr, GraphParameters, Group, GroupSpec, SelectionParameters, class_key,
+    AttributionGraph, Csr, GraphParameters, Group, GroupSpec, Measure, SelectionParameters,
+    class_key,
 };
 use summit_influence::evaluate::Report;
 use summit_influence::totals::{as_weights, group_totals};
-use summit_nn::flow::SignedMeasure;
 use summit_query::{GraphChoices, Questions, in_parallel};
 use summit_site::Crops;
 use summit_site::pictures::encode;
@@ -93,46 +93,20 @@ struct Asked<'a> {
 impl Asked<'_> {
     /// The graph of a group under the measure asked for.
     fn graph(&self, group: &Group) -> Result<AttributionGraph> {
-        let Some(measure) = self.args.measure else {
-            // What agrees best with interventions (docs/faithfulness.md), where it is at hand.
-            let flow = (!self.choices.contrast).then(|| self.signed(group, SignedMeasure::Flow));
-            return match flow.transpose()?.flatten() {
-                Some(graph) => Ok(graph),
-                None => self.conv_max(group),
-            };
-        };
-        match measure.signed() {
-            None if measure == MeasureArg::FlowTotals => {
-                let weights = totals(self.questions, group, &self.args.recount)?;
-                let made = self
-                    .questions
-                    .totals_graph(group, &weights, &self.choices)?;
-                Ok(made.graph)
-            }
-            None => self.conv_max(group),
-            Some(measure) => self.signed(group, measure)?.with_context(|| {
-                format!(
-                    "{} of \"{}\" was not measured; `summit flow` does that",
-                    measure.name(),
-                    group.name
-                )
-            }),
+        let (questions, choices) = (self.questions, &self.choices);
+        // Only conv-max has a contrast.
+        let contrast = choices.contrast.then_some(Measure::ConvMax);
+        let measure = self.args.measure.map(MeasureArg::measure).or(contrast);
+        if measure == Some(Measure::FlowTotals) {
+            let weights = totals(questions, group, &self.args.recount)?;
+            return Ok(questions.totals_graph(group, &weights, choices)?.graph);
         }
-    }
-
-    fn conv_max(&self, group: &Group) -> Result<AttributionGraph> {
-        let made = self.questions.graph(group, &self.choices, &self.recount)?;
-        Ok(made.graph)
-    }
-
-    /// `None` where it was not measured.
-    fn signed(&self, group: &Group, measure: SignedMeasure) -> Result<Option<AttributionGraph>> {
-        let name = measure.name();
-        let figures = |shown| evaluate::header(self.evaluation.as_ref()?, name, shown);
-        let key = flow_key(group);
-        Ok(self
-            .questions
-            .signed_graph(group, &key, name, &self.choices, &figures)?)
+        let mut graph = questions.held_graph(group, measure, choices, &self.recount)?;
+        let (name, shown) = (graph.measure.name(), graph.shown());
+        if let (Some(signed), Some(report)) = (&mut graph.signed, &self.evaluation) {
+            signed.faithfulness = evaluate::header(report, name, shown);
+        }
+        Ok(graph)
     }
 }
 

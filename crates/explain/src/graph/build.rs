@@ -53,9 +53,11 @@ pub struct FlowEdge {
     pub top_images: u32,
 }
 
-/// The tables `flow` adds.
+/// The tables a signed measure adds.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowGraphInput<'a> {
+    /// Which.
+    pub measure: Measure,
     /// Per layer `[channels]`: mean of R over the influence sample; `None` where unknown.
     pub scores: &'a [Vec<Option<Estimate>>],
     /// Measured edges, in any order; those with an end that is not kept are left out.
@@ -193,7 +195,7 @@ pub fn flow_graph(
             .collect();
         kept.push(mass_cut(&means, threshold));
     }
-    let mut draft = Draft::new(group, Measure::Flow, &kept, &vec![threshold; kept.len()]);
+    let mut draft = Draft::new(group, flow.measure, &kept, &vec![threshold; kept.len()]);
     for node in &mut draft.graph.nodes {
         let score = flow
             .scores

@@ -23,7 +23,7 @@ use summit_tables::{ChannelId, ClassId, TopRule};
 pub const GRAPH_SCHEMA_VERSION: u32 = 1;
 
 /// What the weights of a graph's edges and the scores of its nodes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum Measure {
@@ -31,6 +31,10 @@ pub enum Measure {
     ConvMax,
     /// Signed, conserved contributions to the score (docs/method.md section 3.2).
     Flow,
+    /// As flow, with gradients averaged on the way to the image.
+    FlowIg,
+    /// As flow, with the gradients of layer-wise relevance propagation.
+    Lrp,
     /// What raises the score through the weights of each convolution, summed over images, bridged and
     /// scored as counts are; edges are in units of [`TOTALS_UNIT`] (docs/method.md section 7).
     FlowTotals,
@@ -40,12 +44,32 @@ pub enum Measure {
 pub const TOTALS_UNIT: u32 = 1 << 20;
 
 impl Measure {
+    /// Those a finished run can hold, the one that agrees best with interventions first
+    /// (docs/faithfulness.md): a graph is drawn by the first that was measured, unless another is
+    /// asked for.
+    pub const BEST_FIRST: [Self; 4] = [Self::Flow, Self::FlowIg, Self::Lrp, Self::ConvMax];
+
+    /// Its scores and edges have a sign and are logits.
+    #[must_use]
+    pub fn is_signed(self) -> bool {
+        matches!(self, Self::Flow | Self::FlowIg | Self::Lrp)
+    }
+
+    /// The measure with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [Self::FlowTotals].into_iter().chain(Self::BEST_FIRST);
+        all.into_iter().find(|measure| measure.name() == name)
+    }
+
     /// The name in the JSON and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::ConvMax => "conv-max",
             Self::Flow => "flow",
+            Self::FlowIg => "flow-ig",
+            Self::Lrp => "lrp",
             Self::FlowTotals => "flow-totals",
         }
     }
@@ -151,7 +175,7 @@ pub struct GraphNode {
     pub added_for_logit: bool,
     /// What no channel below explains of its score, logits; only under a signed measure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "typescript", ts(skip))]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub bias: Option<Estimate>,
     /// In a joint graph: whose node it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -192,9 +216,8 @@ pub struct SecondNode {
 
 /// The header of a graph under a signed measure (docs/method.md section 7).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct SignedHeader {
-    /// `flow`, `flow-ig` or `lrp`.
-    pub measure: String,
     /// Images measured.
     pub images: u32,
     /// Sum over shown channels of |bias| as a share of the sum of |score|, `[0, ...)`; layers but the
@@ -202,6 +225,7 @@ pub struct SignedHeader {
     pub bias_share: f64,
     /// From the run's evaluation, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(skip))]
     pub faithfulness: Option<FaithfulnessHeader>,
 }
 
@@ -301,7 +325,7 @@ pub struct AttributionGraph {
     pub measure: Measure,
     /// Under a signed measure: what was measured, and how far it can be trusted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "typescript", ts(skip))]
+    #[cfg_attr(feature = "typescript", ts(optional))]
     pub signed: Option<SignedHeader>,
     /// How it was made.
     pub parameters: RecordedParameters,
@@ -365,14 +389,23 @@ impl AttributionGraph {
         Ok(())
     }
 
+    /// Shown channels as a share of all, `[0, 1]`.
+    #[must_use]
+    pub fn shown(&self) -> f64 {
+        let all: u32 = self.layers.iter().map(|layer| layer.channels).sum();
+        self.nodes.len() as f64 / f64::from(all.max(1))
+    }
+
     /// The weight by which an edge is ranked and drawn: the share of the group's images for
     /// `conv-max` (in a joint graph the larger of both groups'), the absolute mean effect in logits
-    /// for `flow`, the share of the largest total for `flow-totals`.
+    /// under a signed measure, the share of the largest total for `flow-totals`.
     #[must_use]
     pub fn edge_weight(&self, edge: &GraphEdge) -> f64 {
         let weight = match self.measure {
             Measure::ConvMax => self.larger_share(edge.influence, edge.second_influence),
-            Measure::Flow => edge.effect.map_or(0.0, |effect| effect.mean.abs()),
+            Measure::Flow | Measure::FlowIg | Measure::Lrp => {
+                edge.effect.map_or(0.0, |effect| effect.mean.abs())
+            }
             Measure::FlowTotals => f64::from(edge.influence.unwrap_or(0)) / f64::from(TOTALS_UNIT),
         };
         if weight.is_finite() { weight } else { 0.0 }

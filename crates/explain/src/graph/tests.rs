@@ -150,6 +150,7 @@ fn flow_draws_positive_edges_and_negative_ones_on_request() {
         edge(1, 0, 3, 2.0, 0),
     ];
     let flow = FlowGraphInput {
+        measure: Measure::Flow,
         scores: &scores,
         edges: &edges,
     };

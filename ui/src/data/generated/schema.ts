@@ -31,7 +31,7 @@ groups: number,
 /**
  * What the graphs' weights are; absent where the run has no graphs.
  */
-measure?: Measure, 
+measures: Array<Measure>, 
 /**
  * Which channels of an image count as its top channels.
  */
@@ -229,7 +229,8 @@ histogram: Array<Array<number>>,
 /**
  * Wrong predictions of the class's images, most frequent first, at most 3: `[class, images]`.
  */
-confused_with: Array<Array<[number, number]>>, };
+confused_with: Array<Array<[number, number]>>, 
+measures: Array<Array<Measure>>, };
 
 export type ConfusionTable = { 
 /**
@@ -379,7 +380,9 @@ channel: Array<number>,
  * Channels of the layer below by influence, largest first: `[channel, influence, count]`, both
  * in images of the class.
  */
-inputs: Array<Array<[number, number, number]>>, };
+inputs: Array<Array<FurtherInput>>, };
+
+export type FurtherInput = { channel: number, count: number, influence?: number, effect?: Estimate, top_images?: number, };
 
 export type PhotoFile = { 
 /**
@@ -464,7 +467,7 @@ channel: number,
  */
 text: string, };
 
-export type Measure = "conv-max" | "flow" | "flow-totals";
+export type Measure = "conv-max" | "flow" | "flow-ig" | "lrp" | "flow-totals";
 
 export type Estimate = { 
 /**
@@ -475,6 +478,8 @@ mean: number,
  * Lower and upper end of the 95 % t-interval of the mean; absent below two images.
  */
 interval?: [number, number], };
+
+export type SignedHeader = { images: number, bias_share: number, };
 
 export type AttributionGraph = { 
 /**
@@ -493,6 +498,7 @@ second_group?: GraphGroup,
  * What weights and scores are.
  */
 measure: Measure, 
+signed?: SignedHeader, 
 /**
  * How it was made.
  */
@@ -609,6 +615,7 @@ out_edges: number,
  * Not selected by score; here because no selected channel influences the class logit.
  */
 added_for_logit?: boolean, 
+bias?: Estimate, 
 /**
  * In a joint graph: whose node it is.
  */

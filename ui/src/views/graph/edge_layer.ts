@@ -36,6 +36,9 @@ export function restColour(edge: ViewEdge, graph: ViewGraph, colours: EdgeColour
   return colours.plain;
 }
 
+/** What opposes is dashed, so that colour is not all that tells it. */
+export const DASHES = { unsigned: [], supports: [], opposes: [5, 3] };
+
 /** The shown ones of the graph's edges between two places of the order by weight. */
 export function drawEdges(
   context: CanvasRenderingContext2D,
@@ -47,8 +50,11 @@ export function drawEdges(
   const { graph, shown } = scene;
   // Thousands of edges would be one grey surface.
   context.globalAlpha = 0.55 / Math.max(1, Math.log2(graph.edges.length / 1000));
-  for (const edge of graph.byWeight.slice(from, to))
-    if (shown.edges[edge.index]) stroke(context, scene, edge, restColour(edge, graph, colours));
+  for (const edge of graph.byWeight.slice(from, to)) {
+    if (!shown.edges[edge.index]) continue;
+    context.setLineDash(DASHES[edge.kind]);
+    stroke(context, scene, edge, restColour(edge, graph, colours));
+  }
   context.globalAlpha = 1;
 }
 
@@ -76,11 +82,12 @@ export function drawActiveEdges(
   phase: number,
 ) {
   const { graph, shown } = scene;
-  context.setLineDash([10, 5]);
   context.lineDashOffset = -phase;
   for (const index of standingOut(graph, active)) {
     const edge = graph.edges[index];
     if (!edge || !shown.edges[index]) continue;
+    // Both patterns repeat after 15 pixels.
+    context.setLineDash(edge.kind === 'opposes' ? [3, 2] : [10, 5]);
     const coloured = edge.kind !== 'unsigned' || (comparing(graph) && edge.side !== 'both');
     // The far side of the node is the darker one.
     const own =

@@ -1,23 +1,29 @@
 // Adds inputs of a channel that the graph left out.
+import type { FurtherInput } from '../../data/generated/schema';
 import type { ViewEdge, ViewGraph, ViewNode } from './model';
-
-/** A channel of the layer below: channel, influence, count; both in images. */
-export type Input = readonly [channel: number, influence: number, count: number];
 
 /** How many are added at a time. */
 export const STEP = 4;
 
 /** The next inputs of a node that the graph does not show yet. */
-export function nextInputs(graph: ViewGraph, index: number, inputs: readonly Input[]): Input[] {
+export function nextInputs(
+  graph: ViewGraph,
+  index: number,
+  inputs: readonly FurtherInput[],
+): FurtherInput[] {
   const node = graph.nodes[index];
   const drawn = new Set(
     node?.incoming.map((edge) => graph.nodes[graph.edges[edge]?.from ?? -1]?.id),
   );
-  return inputs.filter(([channel]) => !drawn.has(channel)).slice(0, STEP);
+  return inputs.filter(({ channel }) => !drawn.has(channel)).slice(0, STEP);
 }
 
 /** The graph with these inputs of a node; what is there keeps its place. */
-export function withInputs(graph: ViewGraph, index: number, inputs: readonly Input[]): ViewGraph {
+export function withInputs(
+  graph: ViewGraph,
+  index: number,
+  inputs: readonly FurtherInput[],
+): ViewGraph {
   const upper = graph.nodes[index];
   if (!upper || upper.row === 0) return graph;
   const images = Math.max(1, graph.groups[0]?.images ?? 1);
@@ -29,7 +35,7 @@ export function withInputs(graph: ViewGraph, index: number, inputs: readonly Inp
   const edges = [...graph.edges];
   const rows = graph.rows.map((row) => [...row]);
   const row = rows[upper.row - 1] ?? [];
-  for (const [channel, influence, count] of inputs) {
+  for (const { channel, influence, count, effect, top_images: topImages } of inputs) {
     let from = row.find((place) => nodes[place]?.id === channel);
     if (from === undefined) {
       from = nodes.length;
@@ -42,9 +48,14 @@ export function withInputs(graph: ViewGraph, index: number, inputs: readonly Inp
       from,
       to: index,
       side: upper.side,
-      kind: 'unsigned',
-      weight: Math.min(1, influence / images / graph.heaviest),
+      kind: effect === undefined ? 'unsigned' : effect.mean < 0 ? 'opposes' : 'supports',
+      weight: Math.min(
+        1,
+        (effect ? Math.abs(effect.mean) : (influence ?? 0) / images) / graph.heaviest,
+      ),
       influence: [influence, undefined],
+      effect: [effect, undefined],
+      topImages: [topImages, undefined],
     };
     edges.push(edge);
     nodes[from]?.outgoing.push(edge.index);
@@ -80,6 +91,9 @@ function channelNode(
     side: upper.side,
     count: [count, 0],
     share: [Math.min(1, share), 0],
+    score: [undefined, undefined],
+    bias: [undefined, undefined],
+    strength: 0,
     rank: taken.length,
     dx: 0,
     dy: 0,

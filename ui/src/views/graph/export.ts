@@ -1,7 +1,7 @@
 // The graph as files: SVG and PNG as seen (whole, whatever is in view), CSV and JSON as numbers.
 import { csv, escape } from '../../components/download';
 import type { Dataset } from '../../data/dataset';
-import { type EdgeColours, restColour } from './edge_layer';
+import { DASHES, type EdgeColours, restColour } from './edge_layer';
 import { type Spacing, bounds, centre, edgeWidth, ends, pathOf, side } from './geometry';
 import type { ViewGraph, Visible } from './model';
 
@@ -36,8 +36,9 @@ export function svgText(
   for (const edge of graph.edges) {
     const place = shown.edges[edge.index] ? ends(graph, edge, spacing) : null;
     if (!place) continue;
+    const dashes = DASHES[edge.kind].join(' ');
     lines.push(
-      `<path d="${pathOf(place)}" stroke="${restColour(edge, graph, style.edges)}" stroke-opacity="0.55" stroke-width="${edgeWidth(edge.weight).toFixed(2)}"/>`,
+      `<path d="${pathOf(place)}" stroke="${restColour(edge, graph, style.edges)}" stroke-opacity="0.55" stroke-width="${edgeWidth(edge.weight).toFixed(2)}"${dashes ? ` stroke-dasharray="${dashes}"` : ''}/>`,
     );
   }
   lines.push('</g>');
@@ -94,9 +95,12 @@ export function csvText(dataset: Dataset, graph: ViewGraph, shown: Visible): str
     'side',
     'influence_a',
     'influence_b',
-    'effect',
-    'effect_low',
-    'effect_high',
+    'effect_a',
+    'effect_a_low',
+    'effect_a_high',
+    'effect_b',
+    'effect_b_low',
+    'effect_b_high',
   ];
   const name = (index: number) => {
     const node = graph.nodes[index];
@@ -116,9 +120,11 @@ export function csvText(dataset: Dataset, graph: ViewGraph, shown: Visible): str
       graph.groups.length > 1 ? edge.side : '',
       edge.influence[0],
       edge.influence[1],
-      edge.effect?.mean,
-      edge.effect?.interval?.[0],
-      edge.effect?.interval?.[1],
+      ...edge.effect.flatMap((effect) => [
+        effect?.mean,
+        effect?.interval?.[0],
+        effect?.interval?.[1],
+      ]),
     ]);
   return csv([header, ...rows]);
 }
@@ -127,7 +133,7 @@ export function csvText(dataset: Dataset, graph: ViewGraph, shown: Visible): str
 export function jsonText(dataset: Dataset, graph: ViewGraph, shown: Visible): string {
   const nodes = graph.nodes
     .filter((node) => shown.nodes[node.index])
-    .map(({ index, kind, row, id, side, count, share, pagerank, score, x }) => ({
+    .map(({ index, kind, row, id, side, count, share, pagerank, score, bias, x }) => ({
       node: index,
       kind,
       layer: dataset.layer(row)?.name ?? 'output',
@@ -138,16 +144,18 @@ export function jsonText(dataset: Dataset, graph: ViewGraph, shown: Visible): st
       share,
       pagerank,
       score,
+      bias,
       x,
     }));
   const edges = graph.edges
     .filter((edge) => shown.edges[edge.index])
-    .map(({ from, to, side, influence, effect, kind }) => ({
+    .map(({ from, to, side, influence, effect, topImages, kind }) => ({
       from,
       to,
       side,
       influence,
       effect,
+      topImages,
       kind,
     }));
   return JSON.stringify({ groups: graph.groups, measure: graph.measure, nodes, edges }, null, 1);

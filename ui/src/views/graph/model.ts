@@ -1,5 +1,26 @@
 // One graph or two, in the shape the view draws: rows of nodes, edges between neighbouring rows.
-import type { AttributionGraph, EdgeKind, Estimate, GraphEdge } from '../../data/generated/schema';
+import type {
+  AttributionGraph,
+  EdgeKind,
+  Estimate,
+  GraphEdge,
+  Measure,
+} from '../../data/generated/schema';
+
+/** Of `a` and of `b`. */
+export type Pair<T> = [T | undefined, T | undefined];
+
+/** Whose graph it is. */
+export interface ViewGroup {
+  name: string;
+  images: number;
+  /** Under a signed measure: images measured, and |bias| over |R| of its channels. */
+  signed?: { images: number; bias_share: number } | undefined;
+}
+
+/** Its scores and edges have a sign and are logits. */
+export const isSigned = (measure: Measure) =>
+  measure === 'flow' || measure === 'flow-ig' || measure === 'lrp';
 
 /** Whose node or edge it is; everything is `a` while nothing is compared. */
 export type Side = 'a' | 'b' | 'both';
@@ -19,8 +40,12 @@ export interface ViewNode {
   count: [number, number];
   share: [number, number];
   pagerank?: number | undefined;
-  score?: Estimate | undefined;
-  /** Its place among the row's nodes, 0 the first, by what the graph was selected by. */
+  /** R in logits, of `a` and of `b`, and what of it no input explains. */
+  score: Pair<Estimate>;
+  bias: Pair<Estimate>;
+  /** What the graph was selected by: PageRank or R; of two graphs the larger. */
+  strength: number;
+  /** Its place among the row's nodes, 0 the first, by strength. */
   rank: number;
   /** Moved by the user, in units of the drawing. */
   dx: number;
@@ -41,9 +66,10 @@ export interface ViewEdge {
   /** Relative to the heaviest edge of the graph, in [0, 1]. */
   weight: number;
   /** Images, of `a` and of `b`. */
-  influence: [number | undefined, number | undefined];
-  effect?: Estimate | undefined;
-  topImages?: number | undefined;
+  influence: Pair<number>;
+  /** Logits, of `a` and of `b`. */
+  effect: Pair<Estimate>;
+  topImages: Pair<number>;
 }
 
 export interface ViewGraph {
@@ -52,9 +78,8 @@ export interface ViewGraph {
   edges: ViewEdge[];
   /** Nodes of each row from left to right; the classes are the last row. */
   rows: number[][];
-  /** Names and images of the groups. */
-  groups: { name: string; images: number }[];
-  measure: AttributionGraph['measure'];
+  groups: ViewGroup[];
+  measure: Measure;
   /** The span of x. */
   width: number;
   /** What a weight of 1 stands for: share of the images, or size of the effect. */
@@ -67,14 +92,11 @@ const shareOf = (count: number, images: number) => (images > 0 ? Math.min(1, cou
 
 /** The number an edge is drawn by: share of the group's images, or size of the effect. */
 function rawWeight(graph: AttributionGraph, edge: GraphEdge): number {
-  if (graph.measure === 'flow') return Math.abs(edge.effect?.mean ?? 0);
+  if (isSigned(graph.measure)) return Math.abs(edge.effect?.mean ?? 0);
   return shareOf(edge.influence ?? 0, graph.group.images);
 }
 
-interface Draft {
-  node: Omit<ViewNode, 'index' | 'rank' | 'dx' | 'dy' | 'incoming' | 'outgoing'>;
-  order: number;
-}
+type Draft = Omit<ViewNode, 'index' | 'rank' | 'dx' | 'dy' | 'incoming' | 'outgoing'>;
 
 class Builder {
   readonly drafts = new Map<string, Draft>();
@@ -93,12 +115,13 @@ class Builder {
         x: node.x,
         label: String(node.channel),
       });
-      draft.node.count[slot] = node.count;
-      draft.node.share[slot] = shareOf(node.count, graph.group.images);
-      draft.node.pagerank ??= node.pagerank;
-      draft.node.score ??= node.score;
-      draft.node.addedForLogit ||= node.added_for_logit ?? false;
-      draft.order = Math.max(draft.order, node.pagerank ?? node.score?.mean ?? node.count);
+      draft.count[slot] = node.count;
+      draft.share[slot] = shareOf(node.count, graph.group.images);
+      draft.pagerank ??= node.pagerank;
+      draft.score[slot] = node.score;
+      draft.bias[slot] = node.bias;
+      draft.addedForLogit ||= node.added_for_logit ?? false;
+      draft.strength = Math.max(draft.strength, node.pagerank ?? node.score?.mean ?? node.count);
     });
     const classKeys = graph.classes.map((target) => `class:${target.class}`);
     graph.classes.forEach((target, index) => {
@@ -109,8 +132,8 @@ class Builder {
         x: target.x,
         label: target.name,
       });
-      draft.node.count[slot] = graph.group.images;
-      draft.node.share[slot] = 1;
+      draft.count[slot] = graph.group.images;
+      draft.share[slot] = 1;
     });
     const heaviest = Math.max(
       1e-12,
@@ -126,8 +149,12 @@ class Builder {
         known.side = 'both';
         known.weight = Math.max(known.weight, weight);
         known.influence[slot] = edge.influence;
+        known.effect[slot] = edge.effect;
+        known.topImages[slot] = edge.top_images;
         return;
       }
+      const own = <T>(value: T | undefined): Pair<T> =>
+        slot === 0 ? [value, undefined] : [undefined, value];
       this.edges.set(key, {
         index: 0,
         from: 0,
@@ -135,9 +162,9 @@ class Builder {
         side,
         kind: edge.kind,
         weight,
-        influence: slot === 0 ? [edge.influence, undefined] : [undefined, edge.influence],
-        effect: edge.effect,
-        topImages: edge.top_images,
+        influence: own(edge.influence),
+        effect: own(edge.effect),
+        topImages: own(edge.top_images),
         ends: [from, to],
       });
     };
@@ -153,13 +180,19 @@ class Builder {
   ): Draft {
     const known = this.drafts.get(key);
     if (known) {
-      known.node.side = 'both';
-      known.node.x = (known.node.x + start.x) / 2;
+      known.side = 'both';
+      known.x = (known.x + start.x) / 2;
       return known;
     }
     const draft: Draft = {
-      node: { ...start, side, count: [0, 0], share: [0, 0], addedForLogit: false },
-      order: 0,
+      ...start,
+      side,
+      count: [0, 0],
+      share: [0, 0],
+      score: [undefined, undefined],
+      bias: [undefined, undefined],
+      strength: 0,
+      addedForLogit: false,
     };
     this.drafts.set(key, draft);
     return draft;
@@ -173,8 +206,8 @@ export function viewGraph(a: AttributionGraph, b?: AttributionGraph): ViewGraph 
   if (b) builder.add(b, 'b');
   const keys = [...builder.drafts.keys()];
   const position = new Map(keys.map((key, index) => [key, index]));
-  const nodes = [...builder.drafts.values()].map(({ node }, index): ViewNode => ({
-    ...node,
+  const nodes = [...builder.drafts.values()].map((draft, index): ViewNode => ({
+    ...draft,
     index,
     rank: 0,
     dx: 0,
@@ -190,10 +223,9 @@ export function viewGraph(a: AttributionGraph, b?: AttributionGraph): ViewGraph 
     return { ...edge, index, from, to };
   });
   const rows: ViewNode[][] = Array.from({ length: a.layers.length + 1 }, () => []);
-  const orders = [...builder.drafts.values()].map((draft) => draft.order);
   for (const node of nodes) rows[node.row]?.push(node);
   for (const row of rows) {
-    const byOrder = [...row].sort((l, r) => (orders[r.index] ?? 0) - (orders[l.index] ?? 0));
+    const byOrder = [...row].sort((l, r) => r.strength - l.strength);
     byOrder.forEach((node, rank) => (node.rank = rank));
     if (b) spread(row);
   }
@@ -209,7 +241,11 @@ export function viewGraph(a: AttributionGraph, b?: AttributionGraph): ViewGraph 
     nodes,
     edges,
     rows: rows.map((row) => row.map((node) => node.index)),
-    groups: [a.group, ...(b ? [b.group] : [])].map(({ name, images }) => ({ name, images })),
+    groups: [a, ...(b ? [b] : [])].map(({ group: { name, images }, signed }) => ({
+      name,
+      images,
+      signed,
+    })),
     measure: a.measure,
     width: Math.max(0, ...all) - left,
     heaviest: builder.heaviest,
@@ -268,6 +304,8 @@ export interface Filter {
   edges: number;
   /** Layers left out. */
   hidden: ReadonlySet<number>;
+  /** Edges that lower the score are shown. */
+  opposing: boolean;
 }
 
 export interface Visible {
@@ -291,7 +329,10 @@ export function visible(graph: ViewGraph, filter: Filter): Visible {
   const kept = Math.round(graph.edges.length * filter.edges);
   const edges = graph.edges.map(() => false);
   for (const edge of graph.byWeight.slice(0, kept))
-    edges[edge.index] = (nodes[edge.from] ?? false) && (nodes[edge.to] ?? false);
+    edges[edge.index] =
+      (nodes[edge.from] ?? false) &&
+      (nodes[edge.to] ?? false) &&
+      (filter.opposing || edge.kind !== 'opposes');
   const channels = graph.nodes.filter((node) => node.kind === 'channel' && nodes[node.index]);
   return {
     nodes,

@@ -1,13 +1,11 @@
 //! The graph of one image beside the graph of its class.
 
 use super::measure::Explanation;
-use crate::network::flow_key;
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use summit_explain::graph::GraphNode;
 use summit_explain::{GroupSpec, Measure};
-use summit_nn::flow::SignedMeasure;
 use summit_query::{GraphChoices, NoRecount, Questions};
 use summit_tables::Grouping;
 
@@ -34,8 +32,7 @@ pub struct ComparedChannel {
     pub channel: u32,
 }
 
-/// Adds the comparison where the run has graphs and images of the class: by flow where that was
-/// measured, else by conv-max.
+/// Adds the comparison where the run has a graph of the class.
 pub fn compare(questions: &Questions, explanation: &mut Explanation) -> Result<()> {
     let class = explanation.class.class;
     let Some(&images) = questions.class_sizes(Grouping::Label).get(&class) else {
@@ -43,14 +40,11 @@ pub fn compare(questions: &Questions, explanation: &mut Explanation) -> Result<(
     };
     let group = questions.group_of(&GroupSpec::Label(class))?;
     let choices = GraphChoices::default();
-    let flow = SignedMeasure::Flow.name();
-    let measured = questions.signed_graph(&group, &flow_key(&group), flow, &choices, &|_| None)?;
-    let usual = match measured {
-        Some(graph) => graph,
-        None if !questions.has_influence() => return Ok(()),
-        // A class is made of whole confusion cells, so no image is run again.
-        None => questions.graph(&group, &choices, &NoRecount)?.graph,
-    };
+    if questions.measures(&group.name, &group.targets).is_empty() {
+        return Ok(());
+    }
+    // A class is made of whole confusion cells, so no image is run again.
+    let usual = questions.held_graph(&group, None, &choices, &NoRecount)?;
     let names = |nodes: &[GraphNode]| -> BTreeSet<(u32, u32)> {
         nodes
             .iter()

@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use summit_explain::graph::GraphNode;
 use summit_explain::{
-    AttributionGraph, GraphParameters, GroupTables, SelectionParameters, TargetClass, class_name,
+    AttributionGraph, GraphParameters, GroupTables, Measure, SelectionParameters, TargetClass,
+    class_name,
 };
 use summit_images::DecodedImage;
 use summit_influence::{
@@ -223,7 +224,7 @@ fn graph(
         negative_edges: true,
         ..GraphParameters::default()
     };
-    Ok(graph_of_flow(&tables, flow, &parameters)?)
+    Ok(graph_of_flow(&tables, Measure::Flow, flow, &parameters)?)
 }
 
 /// 1 where a channel is among the image's top channels.

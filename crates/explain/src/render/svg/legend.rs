@@ -74,7 +74,9 @@ impl Drawing<'_> {
                 "width: influence, at most {:.0}\u{a0}% of images",
                 100.0 * strongest
             ),
-            Measure::Flow => format!("width: effect, at most {strongest:.3} logits"),
+            Measure::Flow | Measure::FlowIg | Measure::Lrp => {
+                format!("width: effect, at most {strongest:.3} logits")
+            }
             Measure::FlowTotals => "width: what passes, beside the largest".to_owned(),
         };
         let mut legend = self.sides();

@@ -1,0 +1,44 @@
+// The graphs of the groups that are shown, all by the same measure.
+import { BundleError } from '../../data/bundle';
+import type { Dataset } from '../../data/dataset';
+import type { AttributionGraph, Measure } from '../../data/generated/schema';
+import type { Part } from '../../state/url';
+
+interface Group {
+  id: number;
+  part: Part;
+}
+
+/**
+ * By the wanted measure where all groups have it, else by the best they share: weights of different
+ * measures do not compare.
+ */
+export async function loadGraphs(
+  dataset: Dataset,
+  groups: readonly Group[],
+  wanted: Measure | null,
+  signal: AbortSignal,
+): Promise<AttributionGraph[]> {
+  const { bundle } = dataset;
+  const held = await Promise.all(
+    groups.map(async ({ id, part }): Promise<Measure[]> => {
+      if (part === 'all') return dataset.byId.get(id)?.measures ?? [];
+      // Of a part it is known once its best graph is there.
+      const { measure } = await bundle.graph(id, part, null, signal);
+      return dataset.manifest.measures.filter((each) => each === measure || each === 'conv-max');
+    }),
+  );
+  const shared = (held[0] ?? []).filter((each) => held.every((list) => list.includes(each)));
+  const measure = shared.find((each) => each === wanted) ?? shared[0];
+  if (measure === undefined) {
+    // Without any graph the server says why.
+    const [only] = groups;
+    if (groups.length === 1 && only) return [await bundle.graph(only.id, only.part, null, signal)];
+    throw new BundleError('graphs', 'The two were not measured in the same way');
+  }
+  return Promise.all(
+    groups.map(({ id, part }, place) =>
+      bundle.graph(id, part, measure === held[place]?.[0] ? null : measure, signal),
+    ),
+  );
+}
