@@ -136,30 +136,32 @@ pub struct ImageArgs {
     pub patience: PatienceArgs,
 }
 
+/// Heading of its arguments, each by itself: one set for the struct would stay for what follows it.
+const PREPROCESSING: &str = "Preprocessing (taken from the model's metadata unless given)";
+
 /// Overrides of what the model's metadata say.
 #[derive(Args, Debug, Default)]
-#[command(next_help_heading = "Preprocessing (taken from the model's metadata unless given)")]
 pub struct PreprocessingArgs {
     /// A known convention: imagenet-torch, imagenet-tf or caffe.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = PREPROCESSING, value_name = "NAME")]
     pub preset: Option<Preset>,
     /// Subtracted from each channel, on the scale of --range; one number serves all channels.
-    #[arg(long, value_name = "A,B,C", value_parser = triple::<f32>, allow_hyphen_values = true)]
+    #[arg(long, help_heading = PREPROCESSING, value_name = "A,B,C", value_parser = triple::<f32>, allow_hyphen_values = true)]
     pub mean: Option<[f32; 3]>,
     /// Then each channel is divided by this; one number serves all channels.
-    #[arg(long, value_name = "A,B,C", value_parser = triple::<f32>, allow_hyphen_values = true)]
+    #[arg(long, help_heading = PREPROCESSING, value_name = "A,B,C", value_parser = triple::<f32>, allow_hyphen_values = true)]
     pub std: Option<[f32; 3]>,
     /// Scale of the pixels from which the mean is subtracted.
-    #[arg(long, value_enum)]
+    #[arg(long, help_heading = PREPROCESSING, value_enum)]
     pub range: Option<RangeArg>,
     /// Channels of the input and their order.
-    #[arg(long, value_enum)]
+    #[arg(long, help_heading = PREPROCESSING, value_enum)]
     pub color: Option<ColorArg>,
     /// How an image is brought to the input's size.
-    #[arg(long, value_enum)]
+    #[arg(long, help_heading = PREPROCESSING, value_enum)]
     pub resize: Option<ResizeArg>,
     /// Length of the short side from which the centre is cropped, in pixels.
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, help_heading = PREPROCESSING, value_name = "PIXELS")]
     pub short_side: Option<u32>,
 }
 

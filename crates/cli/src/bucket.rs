@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use summit_objects::{ObjectError, Objects, Patience, joined, shown};
 use summit_store::{DONE_NAME, ImageRange, PLAN_FILES, shard_folder};
 
@@ -15,6 +16,8 @@ use summit_store::{DONE_NAME, ImageRange, PLAN_FILES, shard_folder};
 const LARGEST_BYTES: u64 = 8 << 30;
 /// Most files of all shards.
 const MOST_FILES: u64 = 50_000_000;
+/// Files sent or fetched at a time: a request mostly waits.
+const AT_ONCE: usize = 16;
 
 /// Sends a plan that was begun in a folder. An equal one may be there already.
 pub fn push_plan(local: &Path, url: &str, patience: Patience) -> Result<()> {
@@ -77,16 +80,18 @@ impl Shards {
         let shard = shard_folder(range);
         let folder = local.join(&shard);
         let place = |name: &str| joined(&self.url, &format!("{shard}/{name}"));
-        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name != DONE_NAME {
-                let place = place(&name);
-                self.objects
-                    .put(&place, fs::read(&path)?)
-                    .with_context(|| shown(&place))?;
-            }
-        }
+        let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+        let names = entries
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .filter(|name| !matches!(name, Ok(name) if name == DONE_NAME))
+            .collect::<Result<Vec<_>>>()?;
+        at_once(&names, |name| {
+            let place = place(name);
+            let bytes = fs::read(folder.join(name))?;
+            self.objects
+                .put(&place, bytes)
+                .with_context(|| shown(&place))
+        })?;
         let done = place(DONE_NAME);
         let note = fs::read(folder.join(DONE_NAME))?;
         let first = self
@@ -106,7 +111,7 @@ impl Shards {
             .objects
             .list(&shards, MOST_FILES)
             .with_context(|| shown(&shards))?;
-        for object in found {
+        at_once(&found, |object| {
             let mut parts = object.location.rsplit('/');
             let (name, shard) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
             if [name, shard]
@@ -122,7 +127,30 @@ impl Shards {
             let folder = local.join("shards").join(shard);
             fs::create_dir_all(&folder)?;
             fs::write(folder.join(name), bytes)?;
+            Ok(())
+        })
+    }
+}
+
+/// Does something with every item, [`AT_ONCE`] at a time; the first failure ends it.
+fn at_once<T: Sync>(items: &[T], work: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let worker = || -> Result<()> {
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = work(item) {
+                next.store(items.len(), Ordering::Relaxed);
+                return Err(error);
+            }
         }
         Ok(())
-    }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..AT_ONCE.min(items.len()))
+            .map(|_| scope.spawn(worker))
+            .collect();
+        workers.into_iter().try_for_each(|worker| {
+            let failed = || anyhow::anyhow!("a thread failed");
+            worker.join().unwrap_or_else(|_| Err(failed()))
+        })
+    })
 }

@@ -44,15 +44,17 @@ pub struct PassArgs {
     pub device: String,
 }
 
+/// Heading of how images elsewhere are read.
+const ELSEWHERE: &str = "Images on servers and in buckets";
+
 /// How images elsewhere are read.
 #[derive(Args, Clone, Copy, Debug)]
-#[command(next_help_heading = "Images on servers and in buckets")]
 pub struct PatienceArgs {
     /// Give up an attempt to read after this many seconds.
-    #[arg(long, default_value_t = 30.0, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, help_heading = ELSEWHERE, default_value_t = 30.0, value_name = "SECONDS", value_parser = seconds)]
     pub io_timeout: f64,
     /// Try again this often, with growing pauses, before an image is skipped.
-    #[arg(long, default_value_t = 4, value_name = "N", value_parser = value_parser!(u32).range(..=20))]
+    #[arg(long, help_heading = ELSEWHERE, default_value_t = 4, value_name = "N", value_parser = value_parser!(u32).range(..=20))]
     pub io_retries: u32,
 }
 

@@ -45,16 +45,16 @@ def check(summit, fixture, folder):
     try:
         driver = subprocess.Popen(command)
         wait(lambda: len(done(out)) >= 3, driver)
-        lost |= kill_worker(out)
+        lost |= kill_worker(slow)
         print(f"a worker was killed with {len(done(out))} shards done")
         cluster.add_node(num_cpus=1)
         wait(lambda: len(done(out)) >= 9, driver)
-        lost |= started(log) - done(out)
         driver.kill()
         driver.wait()
         # Tasks end with their driver; a commit under way is let through.
         time.sleep(3)
         before = done(out)
+        lost |= started(log) - before
         print(f"the driver was killed with {len(before)} shards done")
         again = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
         print(again.stdout.strip(), again.stderr.strip()[-500:])
@@ -98,8 +98,8 @@ def wait(condition, driver):
         time.sleep(0.05)
 
 
-def kill_worker(out):
-    """Kills the worker of one shard under way, and says which."""
+def kill_worker(slow):
+    """Kills the worker of one shard that has just begun, and says which."""
     while True:
         for process in pathlib.Path("/proc").glob("[0-9]*"):
             try:
@@ -107,7 +107,8 @@ def kill_worker(out):
                 parent = int((process / "stat").read_text().rsplit(")", 1)[1].split()[1])
             except (OSError, IndexError):
                 continue
-            if b"shard" in words and str(out).encode() in words:
+            # Still the script, not yet the program it becomes.
+            if b"shard" in words and str(slow).encode() in words:
                 os.kill(parent, signal.SIGKILL)
                 return {int(words[words.index(b"--id") + 1])}
 
