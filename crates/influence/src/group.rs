@@ -5,12 +5,15 @@
 //! is shown; then the edges into shown channels, many channels at once. Memory: one image a thread and
 //! the sums, whatever the number of images.
 
+use crate::carriers::{self, Carriers};
 use crate::{InfluenceError, Member, Moments, Subject, in_parallel};
 use std::sync::Arc;
 use summit_explain::mass_cut;
 use summit_nn::exec::RunError;
 use summit_nn::flow::{Flow, FlowSession, ImageFlow, SignedMeasure};
-use summit_tables::{BIAS, ChannelId, EdgeSum, FlowHeader, FlowTables, ImageId, LayerId, ScoreSum};
+use summit_tables::{
+    BIAS, ChannelId, EdgeSum, FlowHeader, FlowTables, ImageId, LayerId, ScoreExample, ScoreSum,
+};
 
 /// Images between two additions to the sums.
 const CHUNK: usize = 64;
@@ -47,6 +50,8 @@ pub struct GroupFlow {
     pub scores: Vec<Vec<Moments>>,
     /// Edges among kept channels, and into the classes explained; sorted by (layer, to, from).
     pub edges: Vec<MeasuredEdge>,
+    /// The images that carry most of each kept channel's score.
+    pub examples: Vec<ScoreExample>,
 }
 
 /// One edge, or with `from` `None` the bias share of `to`: what no channel of the layer below
@@ -100,6 +105,7 @@ impl GroupFlow {
             header,
             scores: scores.collect(),
             edges: edges.collect(),
+            examples: self.examples.clone(),
         }
     }
 }
@@ -139,6 +145,7 @@ pub fn group_scores(
         images: u32::try_from(request.members.len()).unwrap_or(u32::MAX),
         scores,
         edges: Vec::new(),
+        examples: Vec::new(),
     })
 }
 
@@ -174,15 +181,25 @@ pub fn group_flow(
         .windows(2)
         .map(|pair| BlockSums::new(&pair[0], &pair[1]))
         .collect();
+    let mut carriers = Carriers::default();
     for chunk in request.members.chunks(sessions.len()) {
         let found = in_parallel(chunk, &mut sessions, |session, member| {
             let own = image_flow(subject, session, member)?;
-            image_edges(session, &own, &shown).map_err(|reason| failed(reason, member.image))
+            let edges = image_edges(session, &own, &shown);
+            let edges = edges.map_err(|reason| failed(reason, member.image))?;
+            Ok::<_, InfluenceError>((
+                edges,
+                carriers::of_image(subject, member.image, &own, &shown),
+            ))
         })?;
-        for (block, edges) in found.iter().flat_map(|own| own.iter().enumerate()) {
-            sums[block].add(edges);
+        for (edges, examples) in found {
+            for (sums, edges) in sums.iter_mut().zip(&edges) {
+                sums.add(edges);
+            }
+            carriers.add(examples);
         }
     }
+    group.examples = carriers.finish();
     group.edges = sums
         .into_iter()
         .enumerate()

@@ -18,6 +18,7 @@
 //! the images.
 
 mod ablate;
+mod carriers;
 mod error;
 pub mod evaluate;
 mod fixed;

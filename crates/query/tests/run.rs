@@ -211,6 +211,7 @@ fn write(folder: &Path, influence: bool) -> Questions {
     let (layers, activations): (Vec<_>, Vec<_>) = (0..2).map(tables).unzip();
     let all: Vec<ImageId> = (0..IMAGES).map(ImageId).collect();
     let data = ShardData {
+        thumbnails: Vec::new(),
         images: (0..IMAGES).map(record).collect(),
         skipped: Vec::new(),
         layers,

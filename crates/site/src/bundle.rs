@@ -5,7 +5,7 @@
 //! `O(images + layers x classes x channels)` memory.
 
 use crate::features::Painter;
-use crate::file::{BundleFile, PointKind};
+use crate::file::{BundleFile, GraphOf, PointKind};
 use crate::parts::TopsOfLayer;
 use crate::photo::Look;
 use crate::pictures::{Crops, Tell, encode};
@@ -496,6 +496,30 @@ impl Bundle {
             .sheet(info, &tiles, columns as u32, PICTURES.detail_tile)
     }
 
+    /// The images that carry most of a channel's score in a graph, best first.
+    fn carrying(
+        &self,
+        of: GraphOf,
+        layer: LayerId,
+        channel: ChannelId,
+    ) -> Result<Vec<u8>, SiteError> {
+        let info = self.layer(layer)?;
+        let examples = self.score_examples(of)?;
+        let own = examples.iter().filter(|own| own.layer == layer.0);
+        let own = own
+            .map(|own| own.example)
+            .filter(|own| own.channel == channel);
+        let tiles: Vec<_> = own.map(Some).collect();
+        if tiles.is_empty() {
+            return Err(SiteError::Absent {
+                what: BundleFile::Carrying(of, layer, channel).to_string(),
+            });
+        }
+        let columns = tiles.len() as u32;
+        self.crops()?
+            .sheet(info, &tiles, columns, PICTURES.detail_tile)
+    }
+
     /// Images on a class's sheet, in its order.
     pub(crate) fn sheet_images(&self, class: ClassId) -> Result<Vec<ImageId>, SiteError> {
         let hardest = self.hardest(class)?.into_iter();
@@ -534,6 +558,7 @@ impl BundleSource for Bundle {
             BundleFile::Overview(layer) => self.overview(layer),
             BundleFile::Top(layer, channel) => self.top(layer, channel),
             BundleFile::Detail(layer, channel) => self.detail(layer, channel),
+            BundleFile::Carrying(graph, layer, channel) => self.carrying(graph, layer, channel),
             BundleFile::Features(layer) => json(&self.feature_file(layer)?),
             BundleFile::FeatureOverview(layer) => self.feature_overview(layer),
             BundleFile::Feature(layer, channel) => {

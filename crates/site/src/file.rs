@@ -45,6 +45,8 @@ pub enum BundleFile {
     Top(LayerId, ChannelId),
     /// A channel's dataset examples: a row of the best, a row over the range.
     Detail(LayerId, ChannelId),
+    /// Strip of the images that carry most of a channel's score in a graph of signed influence.
+    Carrying(GraphOf, LayerId, ChannelId),
     /// What a layer's feature visualisations reached: [`crate::schema::FeatureFile`].
     Features(LayerId),
     /// Atlas of a layer's feature visualisations, as [`Self::Overview`].
@@ -162,6 +164,7 @@ impl BundleFile {
             | Self::Overview(_)
             | Self::Top(..)
             | Self::Detail(..)
+            | Self::Carrying(..)
             | Self::FeatureOverview(_)
             | Self::Feature(..)
             | Self::FeatureDetail(..) => FileKind::Jpeg,
@@ -224,6 +227,11 @@ impl BundleFile {
             ["media", "detail", layer, channel] => {
                 Self::Detail(LayerId(number(layer)?), ChannelId(number(channel)?))
             }
+            ["media", "carrying", graph @ .., layer, channel] => Self::Carrying(
+                GraphOf::parse(graph)?,
+                LayerId(number(layer)?),
+                ChannelId(number(channel)?),
+            ),
             _ => return None,
         };
         (file.kind() == kind).then_some(file)
@@ -272,6 +280,13 @@ impl fmt::Display for BundleFile {
                     layer.0, channel.0
                 )
             }
+            Self::Carrying(graph, layer, channel) => {
+                write!(
+                    formatter,
+                    "media/carrying/{graph}/{}/{}.jpg",
+                    layer.0, channel.0
+                )
+            }
             Self::Top(layer, channel) => {
                 write!(formatter, "media/top/{}/{}.jpg", layer.0, channel.0)
             }
@@ -316,6 +331,8 @@ mod tests {
             BundleFile::Overview(layer),
             BundleFile::Top(layer, channel),
             BundleFile::Detail(layer, channel),
+            BundleFile::Carrying(GraphOf::class(class), layer, channel),
+            BundleFile::Carrying(part(Some(Part::Wrong), Some(Measure::Lrp)), layer, channel),
             BundleFile::Features(layer),
             BundleFile::FeatureOverview(layer),
             BundleFile::Feature(layer, channel),

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use summit_explain::slice::Group;
 use summit_explain::{AttributionGraph, GraphParameters, GroupSpec, Measure, class_name};
 use summit_query::{GraphChoices, NoRecount, QueryError, measured_edges};
-use summit_tables::{ChannelId, ClassId, ImageId, ImageRecord};
+use summit_tables::{ChannelId, ClassId, ImageId, ImageRecord, LayerId, ScoreExample};
 
 /// Further inputs listed per channel of a graph.
 const INPUTS_PER_CHANNEL: usize = 8;
@@ -88,6 +88,13 @@ impl Bundle {
             let held = self.questions.measures(&group.name, &group.targets);
             // The best is what stands there without the name of a measure.
             for (place, measure) in held.into_iter().enumerate() {
+                if self.crops.is_ok() {
+                    let named = GraphOf {
+                        measure: Some(measure),
+                        ..own
+                    };
+                    files.extend(self.carrying_files(named)?);
+                }
                 let measure = (place > 0).then_some(measure);
                 let graph = GraphOf { measure, ..own };
                 files.push(BundleFile::Graph(graph));
@@ -97,6 +104,15 @@ impl Bundle {
             }
         }
         Ok(files)
+    }
+
+    fn carrying_files(&self, of: GraphOf) -> Result<Vec<BundleFile>, SiteError> {
+        let mut examples = self.score_examples(of)?;
+        examples.dedup_by_key(|own| (own.layer, own.example.channel));
+        let files = examples.iter();
+        let file =
+            |own: &ScoreExample| BundleFile::Carrying(of, LayerId(own.layer), own.example.channel);
+        Ok(files.map(file).collect())
     }
 
     fn members(&self, class: ClassId, part: Part) -> impl Iterator<Item = &ImageRecord> {
@@ -149,6 +165,17 @@ impl Bundle {
             },
             problem => problem.into(),
         })
+    }
+
+    /// The images that carry most of the scores a graph shows; none where its measure has no sign.
+    pub(crate) fn score_examples(&self, of: GraphOf) -> Result<Vec<ScoreExample>, SiteError> {
+        let group = self.group(of)?;
+        let held = || self.questions.measures(&group.name, &group.targets);
+        let measure = of.measure.or_else(|| held().first().copied());
+        match measure.filter(|measure| measure.is_signed()) {
+            Some(measure) => Ok(self.questions.flow(&group, measure)?.examples),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Inputs of the channels of a graph that it does not show.

@@ -9,25 +9,31 @@ use crate::durable::{self, TEMPORARY_PREFIX};
 use crate::error::{IoContext, StoreError};
 use crate::names::encode_name;
 use crate::reader::Run;
-use crate::rows::{EqualKeys, Row, numbers};
+use crate::rows::{EqualKeys, Row, check_image, numbers};
 use crate::table_reader::read_table;
 use crate::table_writer::TableWriter;
 use crate::tables::{Bounds, ImageRange, TableId};
 use arrow::array::{ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBatch};
-use arrow::datatypes::{Field, Float64Type, UInt32Type};
+use arrow::datatypes::{Field, Float32Type, Float64Type, UInt16Type, UInt32Type};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use summit_tables::{BIAS, EdgeSum, FlowHeader, FlowTables, ScoreSum};
+use summit_tables::{
+    BIAS, ChannelId, DatasetExample, EXAMPLES_PER_CHANNEL, EdgeSum, FlowHeader, FlowTables,
+    ImageId, ScoreExample, ScoreSum,
+};
 
 /// Version of `flow.json` and the tables beside it.
-const FLOW_VERSION: u32 = 1;
+const FLOW_VERSION: u32 = 2;
+/// The first version with examples.
+const WITH_EXAMPLES: u32 = 2;
 /// Folder of a run.
 const FOLDER: &str = "flow";
 const HEADER: &str = "flow.json";
 const SCORES: &str = "scores.parquet";
 const EDGES: &str = "edges.parquet";
+const EXAMPLES: &str = "examples.parquet";
 /// Longest header accepted, bytes.
 const LONGEST_HEADER_BYTES: u64 = 1 << 20;
 
@@ -81,7 +87,7 @@ impl<'a> FlowStore<'a> {
         let text = durable::read_text(&path, LONGEST_HEADER_BYTES)?;
         let note: Note = serde_json::from_str(&text)
             .map_err(|error| StoreError::table(&path, error.to_string()))?;
-        if note.schema_version != FLOW_VERSION {
+        if !(1..=FLOW_VERSION).contains(&note.schema_version) {
             return Err(damaged("of another version of the program"));
         }
         let manifest = self.run.manifest();
@@ -97,6 +103,11 @@ impl<'a> FlowStore<'a> {
         let tables = FlowTables {
             scores: self.rows(&folder.join(SCORES))?,
             edges: self.rows(&folder.join(EDGES))?,
+            examples: if note.schema_version < WITH_EXAMPLES {
+                Vec::new()
+            } else {
+                self.rows(&folder.join(EXAMPLES))?
+            },
             header,
         };
         self.check(&tables)
@@ -120,6 +131,7 @@ impl<'a> FlowStore<'a> {
         fs::create_dir(&temporary).context("create the folder", &temporary)?;
         write_table(&temporary, SCORES, &tables.scores, self.bounds())?;
         write_table(&temporary, EDGES, &tables.edges, self.bounds())?;
+        write_table(&temporary, EXAMPLES, &tables.examples, self.bounds())?;
         let manifest = self.run.manifest();
         let note = Note {
             schema_version: FLOW_VERSION,
@@ -170,6 +182,14 @@ impl<'a> FlowStore<'a> {
                 return Err("an edge counts more images than there are");
             }
         }
+        for ScoreExample { layer, example } in &tables.examples {
+            let info = info.layers.get(*layer as usize);
+            let info = info.ok_or("an example is of no layer")?;
+            let (row, column) = (u32::from(example.row), u32::from(example.column));
+            if example.channel.0 >= info.channels || row >= info.height || column >= info.width {
+                return Err("an example's channel or position is out of range");
+            }
+        }
         Ok(())
     }
 }
@@ -210,6 +230,41 @@ impl Row for ScoreSum {
 
     fn check(&self, _: &Bounds) -> Result<(), &'static str> {
         check_sums(self.sum, self.squares)
+    }
+}
+
+impl Row for ScoreExample {
+    type Key = (u32, ChannelId, u16);
+    const EQUAL_KEYS: EqualKeys = EqualKeys::Refuse;
+
+    crate::rows::number_columns! { ScoreExample {
+        "layer": UInt32Type, layer <- |row| row.layer;
+        "channel": UInt32Type, channel <- |row| row.example.channel.0;
+        "rank": UInt16Type, rank <- |row| row.example.rank;
+        "image": UInt32Type, image <- |row| row.example.image.0;
+        "value": Float32Type, value <- |row| row.example.value;
+        "row": UInt16Type, line <- |row| row.example.row;
+        "column": UInt16Type, column <- |row| row.example.column;
+    } ScoreExample {
+        layer,
+        example: DatasetExample {
+            channel: ChannelId(channel), rank, image: ImageId(image), value, row: line, column,
+        },
+    } }
+
+    fn key(&self) -> (u32, ChannelId, u16) {
+        (self.layer, self.example.channel, self.example.rank)
+    }
+
+    fn check(&self, bounds: &Bounds) -> Result<(), &'static str> {
+        check_image(self.example.image, bounds)?;
+        if self.example.rank >= EXAMPLES_PER_CHANNEL {
+            return Err("a rank is out of range");
+        }
+        if !(self.example.value.is_finite() && self.example.value > 0.0) {
+            return Err("an example carries nothing");
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Signed influence of one group as a run keeps it (docs/method.md section 3.2).
 
+use crate::DatasetExample;
 use serde::{Deserialize, Serialize};
 
 /// [`EdgeSum::from`] of what no input explains.
@@ -48,6 +49,15 @@ pub struct EdgeSum {
     pub top_images: u32,
 }
 
+/// An image that carries a shown channel's score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScoreExample {
+    /// Position of the layer.
+    pub layer: u32,
+    /// The image; its value is R of the image, logits, above 0, its position the one that contributes most.
+    pub example: DatasetExample,
+}
+
 /// Node scores of all channels and edges among the shown ones.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FlowTables {
@@ -57,4 +67,6 @@ pub struct FlowTables {
     pub scores: Vec<ScoreSum>,
     /// Sorted by (lower, to, from).
     pub edges: Vec<EdgeSum>,
+    /// Up to ten a shown channel, sorted by (layer, channel, rank).
+    pub examples: Vec<ScoreExample>,
 }

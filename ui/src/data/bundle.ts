@@ -33,7 +33,7 @@ export class BundleError extends Error {
 
 /** Graphs of parts are named after the class and the prediction, those not by the best measure stand
  * below the measure. */
-function graphName(id: number, part: Part, measure: Measure | null): string {
+export function graphName(id: number, part: Part, measure: Measure | null): string {
   const group = part === 'all' ? String(id) : `${id}-${part === 'right' ? id : part}`;
   return measure === null ? group : `${measure}/${group}`;
 }

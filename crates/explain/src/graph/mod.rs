@@ -47,7 +47,7 @@ impl Measure {
     /// Those a finished run can hold, the one that agrees best with interventions first
     /// (docs/faithfulness.md): a graph is drawn by the first that was measured, unless another is
     /// asked for.
-    pub const BEST_FIRST: [Self; 4] = [Self::Flow, Self::FlowIg, Self::Lrp, Self::ConvMax];
+    pub const BEST_FIRST: [Self; 4] = [Self::Lrp, Self::Flow, Self::FlowIg, Self::ConvMax];
 
     /// Its scores and edges have a sign and are logits.
     #[must_use]

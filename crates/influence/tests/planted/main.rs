@@ -12,7 +12,10 @@ use measures::{Found, MEASURES, measure};
 use network::{CLASSES, Planted, WIDTHS, image, planted};
 use summit_influence::statistics::auroc;
 use summit_influence::whatif::{Change, summarise, what_if};
-use summit_influence::{Explained, Images, Member, Subject};
+use summit_influence::{
+    Explained, GroupRequest, Images, Member, Subject, group_flow, group_scores,
+};
+use summit_nn::flow::SignedMeasure;
 use summit_tables::{ChannelId, ClassId, ImageId, LayerId};
 
 const SEEDS: [u64; 3] = [1, 2, 3];
@@ -82,6 +85,46 @@ fn flow_finds_the_planted_causes() {
     for (flow, conv_max) in flow.iter().zip(conv_max) {
         assert!(*flow >= 0.95 && *flow > conv_max, "{flow} {conv_max}");
     }
+}
+
+/// Against the scores of every image alone, and positions by reading off maps.
+#[test]
+fn carriers_are_the_images_with_the_largest_scores() {
+    let network = planted(1);
+    let subject = subject(&network);
+    let own: Vec<Member> = members().into_iter().step_by(CLASSES).collect();
+    let request = |members| GroupRequest {
+        name: "class 0",
+        members,
+        measure: SignedMeasure::Flow,
+        mass: 0.9,
+    };
+    let group = group_flow(&subject, &request(&own)).unwrap();
+    let alone: Vec<_> = own
+        .chunks(1)
+        .map(|member| group_scores(&subject, &request(member)).unwrap())
+        .collect();
+    let mut looked_at = 0;
+    for (layer, kept) in group.kept(0.9).into_iter().enumerate() {
+        for channel in kept {
+            let scores = own.iter().zip(&alone).map(|(member, alone)| {
+                let score = alone.scores[layer][channel.index()].sum();
+                (score, member.image)
+            });
+            let mut wanted: Vec<_> = scores.filter(|(score, _)| *score > 0.0).collect();
+            wanted.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            wanted.truncate(10);
+            let found = group
+                .examples
+                .iter()
+                .filter(|found| found.layer == layer as u32 && found.example.channel == channel);
+            let found: Vec<_> = found.map(|found| found.example.image).collect();
+            let wanted: Vec<_> = wanted.into_iter().map(|(_, image)| image).collect();
+            assert_eq!(found, wanted, "layer {layer}, channel {channel:?}");
+            looked_at += found.len();
+        }
+    }
+    assert!(looked_at > 50, "{looked_at}");
 }
 
 /// Mutes one channel.
