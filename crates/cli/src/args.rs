@@ -6,7 +6,7 @@ use crate::query_args::{
     ChannelsArgs, ClassesArgs, CompareArgs, EmbedArgs, GROUP_HELP, GraphChoiceArgs, PathsArgs,
     PredictionsArgs, RecountArgs, SimilarArgs,
 };
-use crate::run_args::{AddArgs, Limit, MergeArgs, PatienceArgs, PlanArgs, RunArgs, ShardArgs};
+use crate::run_args::{ChangeArgs, Limit, MergeArgs, PatienceArgs, PlanArgs, RunArgs, ShardArgs};
 use crate::signed_args::{EvaluateArgs, FlowArgs, MeasureArg, WhatifArgs};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
 use std::net::IpAddr;
@@ -44,7 +44,10 @@ pub enum Command {
     /// Do one shard of a plan. Doing it again changes nothing.
     Shard(ShardArgs),
     /// Add images to a finished run, as if it had been made from all of them.
-    Add(AddArgs),
+    Add(ChangeArgs),
+    /// Take images out of a finished run, as if it had been made without them. Refused where the run does not
+    /// hold what would follow: one of them is among the ten strongest of a channel.
+    Remove(ChangeArgs),
     /// Print or draw the attribution graph of a class or any group of images, or of all classes.
     Graph(GraphArgs),
     /// Draw what excites channels: pictures optimised for them, kept in the run folder. The same

@@ -140,10 +140,10 @@ pub struct MergeArgs {
 }
 
 #[derive(Args, Debug)]
-pub struct AddArgs {
+pub struct ChangeArgs {
     /// A finished run folder; it is replaced when all is done.
     pub run: PathBuf,
-    /// The images to add, none of which is in the run yet.
+    /// The images to add, none of which is in the run yet; or those to remove.
     #[arg(long, value_name = "FOLDER|FILE|URL")]
     pub images: PathBuf,
     /// The network, where it is not where it was when the run was made.

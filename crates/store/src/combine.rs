@@ -57,7 +57,7 @@ pub fn merge_runs<P: AsRef<Path>>(inputs: &[P], out: &Path) -> Result<Manifest, 
 }
 
 /// Everything but the image list must agree.
-fn check_same(first: &Run, other: &Run) -> Result<(), StoreError> {
+pub(crate) fn check_same(first: &Run, other: &Run) -> Result<(), StoreError> {
     let images = &first.manifest().spec.images;
     let other_spec = RunSpec {
         images: images.clone(),
@@ -135,7 +135,7 @@ fn renumber(runs: &[Run]) -> Result<Vec<Vec<u32>>, StoreError> {
 }
 
 /// Paths of all listed images of a run, done or skipped, by id: ascending, each id once.
-fn paths_of(run: &Run) -> Result<RowStream<String>, StoreError> {
+pub(crate) fn paths_of(run: &Run) -> Result<RowStream<String>, StoreError> {
     let mut images = run.images()?.peekable();
     let mut skipped = run.skipped()?.peekable();
     let listed = run.manifest().counts.listed;

@@ -247,7 +247,7 @@ impl Run {
             })
     }
 
-    fn rows<T: Row>(
+    pub(crate) fn rows<T: Row>(
         &self,
         table: TableId,
         filter: Option<CellFilter>,

@@ -43,13 +43,15 @@ pub(crate) enum EqualKeys {
 }
 
 /// A row of a table.
-pub(crate) trait Row: Clone + Send + 'static {
+pub(crate) trait Row: Clone + PartialEq + Send + 'static {
     /// Sort order of the table.
     type Key: Ord + Copy + Send + std::fmt::Debug;
     /// What equal keys mean.
     const EQUAL_KEYS: EqualKeys;
     /// Rows of a row group: what is held in memory when writing, and what a reader can skip.
     const GROUP_ROWS: usize = 16 * BATCH_ROWS;
+    /// Whether a count of 0 is a row.
+    const KEEPS_ZEROS: bool = false;
 
     /// Columns in order.
     fn fields() -> Vec<Field>;
@@ -61,9 +63,25 @@ pub(crate) trait Row: Clone + Send + 'static {
     fn key(&self) -> Self::Key;
     /// Whether every value is one a run can hold.
     fn check(&self, bounds: &Bounds) -> Result<(), &'static str>;
+    /// The count, of a table of counts.
+    fn count(&mut self) -> Option<&mut u32> {
+        None
+    }
     /// Adds the count of a row of equal key; `false` on overflow.
-    fn add(&mut self, _other: &Self) -> bool {
-        false
+    fn add(&mut self, other: &Self) -> bool {
+        self.change(other, u32::checked_add)
+    }
+    /// Subtracts the count of a row of equal key; `false` below 0.
+    fn subtract(&mut self, other: &Self) -> bool {
+        self.change(other, u32::checked_sub)
+    }
+    /// Changes the count by that of another row; `false` where there is none.
+    fn change(&mut self, other: &Self, by: fn(u32, u32) -> Option<u32>) -> bool {
+        let mut other = other.clone();
+        let (Some(count), Some(change)) = (self.count(), other.count()) else {
+            return false;
+        };
+        by(*count, *change).map(|result| *count = result).is_some()
     }
     /// The image the row is about, for renumbering.
     fn image(&mut self) -> Option<&mut ImageId> {
@@ -256,8 +274,8 @@ impl Row for ActivationEntry {
         Ok(())
     }
 
-    fn add(&mut self, other: &Self) -> bool {
-        add_counts(&mut self.images, other.images)
+    fn count(&mut self) -> Option<&mut u32> {
+        Some(&mut self.images)
     }
 }
 
@@ -289,8 +307,8 @@ impl Row for InfluenceEntry {
         Ok(())
     }
 
-    fn add(&mut self, other: &Self) -> bool {
-        add_counts(&mut self.count, other.count)
+    fn count(&mut self) -> Option<&mut u32> {
+        Some(&mut self.count)
     }
 }
 
@@ -306,6 +324,7 @@ pub(crate) struct HistogramBin {
 impl Row for HistogramBin {
     type Key = [u32; 2];
     const EQUAL_KEYS: EqualKeys = EqualKeys::Add;
+    const KEEPS_ZEROS: bool = true;
 
     number_columns! { HistogramBin {
         "channel": UInt32Type, channel <- |row| row.channel;
@@ -327,8 +346,8 @@ impl Row for HistogramBin {
         Ok(())
     }
 
-    fn add(&mut self, other: &Self) -> bool {
-        add_counts(&mut self.images, other.images)
+    fn count(&mut self) -> Option<&mut u32> {
+        Some(&mut self.images)
     }
 }
 
@@ -618,10 +637,6 @@ pub(crate) fn check_path(path: &str) -> Result<(), &'static str> {
         return Err("a path leaves the image root");
     }
     Ok(())
-}
-
-fn add_counts(total: &mut u32, more: u32) -> bool {
-    total.checked_add(more).map(|sum| *total = sum).is_some()
 }
 
 /// The longest start of a reason that may be stored.

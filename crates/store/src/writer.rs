@@ -4,7 +4,7 @@
 //! then the final tables are written aside and put in place, then the manifest says `complete`, and
 //! only then are the shards removed. Every step can be repeated.
 
-use crate::assemble::{Assembled, Input, Workspace, assemble};
+use crate::assemble::{Assembled, Input, Origin, Workspace, assemble};
 use crate::durable;
 use crate::error::{IoContext, StoreError};
 use crate::manifest::{Counts, MANIFEST_NAME, Manifest, RunState, SCHEMA_VERSION, joined};
@@ -172,14 +172,14 @@ impl RunWriter {
         self.complete_from(&inputs)
     }
 
-    /// [`Self::finalize`] from any inputs that cover the image list.
-    pub(crate) fn complete_from(&mut self, inputs: &[Input]) -> Result<&Manifest, StoreError> {
+    /// [`Self::finalize`] from anything that covers the image list.
+    pub(crate) fn complete_from(&mut self, origin: &impl Origin) -> Result<&Manifest, StoreError> {
         let workspace = Workspace::create(&self.path)?;
         let Assembled {
             counts,
             paths_sha256,
             files,
-        } = assemble(&self.spec, inputs, &workspace)?;
+        } = assemble(&self.spec, origin, &workspace)?;
         workspace.publish(&self.path)?;
         drop(workspace);
         let all = ImageRange::new(0, counts.listed);

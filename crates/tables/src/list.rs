@@ -94,6 +94,14 @@ impl ListHash {
             carry = u16::from(high);
         }
     }
+
+    /// Takes away what was added.
+    pub fn subtract(&mut self, other: Self) {
+        let mut one = [0; 32];
+        one[31] = 1;
+        self.add(Self(other.0.map(|byte| !byte)));
+        self.add(Self(one));
+    }
 }
 
 impl fmt::Display for ListHash {
@@ -159,6 +167,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn subtracting_undoes_adding(first in any::<[u8; 32]>(), second in any::<[u8; 32]>()) {
+            let mut sum = ListHash(first);
+            sum.add(ListHash(second));
+            sum.subtract(ListHash(second));
+            prop_assert_eq!(sum, ListHash(first));
+        }
+
         #[test]
         fn order_does_not_matter(hashes in proptest::collection::vec(any::<[u8; 32]>(), 0..6)) {
             let sum = |hashes: &mut dyn Iterator<Item = &[u8; 32]>| {

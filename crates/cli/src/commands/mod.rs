@@ -1,7 +1,7 @@
 //! One module per command.
 
 pub mod about;
-pub mod add;
+pub mod change;
 pub mod channels;
 pub mod check;
 pub mod classes;

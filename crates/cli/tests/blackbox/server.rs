@@ -115,6 +115,14 @@ fn answer(
     stream.write_all(&part).ok()
 }
 
+/// Whose bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cloud {
+    /// Amazon's; for reading Google's as well.
+    S3,
+    Azure,
+}
+
 /// A bucket `images` with the files of a folder.
 pub struct Bucket {
     child: Child,
@@ -129,10 +137,15 @@ fn python() -> PathBuf {
 
 impl Bucket {
     /// `None`, with a line saying so, where the server is not installed.
-    pub fn start(folder: &Path) -> Option<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/s3_server.py");
+    pub fn start(cloud: Cloud, folder: &Path) -> Option<Self> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/bucket_server.py");
+        let (kind, needs) = match cloud {
+            Cloud::S3 => ("s3", "moto[server] (tools/requirements.txt)"),
+            Cloud::Azure => ("az", "azurite (npm, in target/azurite)"),
+        };
         let child = Command::new(python())
             .arg(script)
+            .arg(kind)
             .arg(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -150,27 +163,32 @@ impl Bucket {
         match started {
             Some(child) if address.starts_with("http") => Some(Self { child, address }),
             _ => {
-                println!("skipped: moto[server] is not installed (tools/requirements.txt)");
+                println!("skipped: {needs} is not installed");
                 None
             }
         }
     }
 
     /// What a program finds in its environment.
-    pub fn environment(&self) -> [(&'static str, &str); 5] {
+    pub fn environment(&self) -> [(&'static str, &str); 9] {
         [
             ("AWS_ENDPOINT_URL", &self.address),
             ("AWS_ALLOW_HTTP", "true"),
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("GOOGLE_BASE_URL", &self.address),
+            ("GOOGLE_SKIP_SIGNATURE", "true"),
+            ("AZURE_STORAGE_USE_EMULATOR", "true"),
+            ("AZURITE_BLOB_STORAGE_URL", &self.address),
         ]
     }
 }
 
 impl Drop for Bucket {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // It ends with its input, and takes along what it started.
+        drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
 }

@@ -3,9 +3,11 @@
 use crate::case::Case;
 use crate::command::Summit;
 use crate::folders::assert_same;
-use crate::server::Bucket;
+use crate::server::{Bucket, Cloud};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use summit_store::Run;
 
 /// Says where it was made, which is not part of the results.
 const BUT: &[&str] = &["source.json"];
@@ -139,16 +141,24 @@ fn a_damaged_foreign_or_doubled_shard_is_named_and_refused() {
 
 #[test]
 fn a_plan_in_a_bucket_equals_one_run() {
+    plan_in_a_bucket(Cloud::S3, "s3://images/runs/one");
+}
+
+#[test]
+fn a_plan_in_an_azure_container_equals_one_run() {
+    plan_in_a_bucket(Cloud::Azure, "az://images/runs/one");
+}
+
+fn plan_in_a_bucket(cloud: Cloud, url: &str) {
     let case = Case::small(5);
     let reference = case.path("reference");
     case.run(&reference).expect(0, &[]);
     let empty = case.path("empty");
     fs::create_dir(&empty).unwrap();
-    let Some(bucket) = Bucket::start(&empty) else {
+    let Some(bucket) = Bucket::start(cloud, &empty) else {
         return;
     };
     let environment = bucket.environment();
-    let url = "s3://images/runs/one";
     plan(&case, url).environment(&environment).expect(0, &[]);
     plan(&case, url).environment(&environment).expect(0, &[]);
     let mut running: Vec<_> = [0, 1, 1]
@@ -184,11 +194,130 @@ fn added_images_equal_one_run_of_all() {
     }
     let run = case.path("run");
     case.run_on(&first, &run).expect(0, &[]);
+    fs::write(run.join("annotations.json"), "{}").unwrap();
     let add = || Summit::new("add").arg(&run).arg("--images").arg(&more);
     add().expect(0, &[]);
-    let but = [BUT, &["inventory.parquet"]].concat();
+    let but = [BUT, &["inventory.parquet", "annotations.json"]].concat();
     assert_same(&reference, &run, &but);
+    assert!(run.join("annotations.json").exists());
     // Once only, and nothing is lost by trying.
     add().fails(&["is in both runs"]);
     assert_same(&reference, &run, &but);
+}
+
+/// Images by whether a channel names them among its strongest.
+fn by_strength(run: &Path) -> [Vec<String>; 2] {
+    let run = Run::open(run).unwrap();
+    let layers = run.model_info().layers.iter();
+    let named: BTreeSet<_> = layers
+        .flat_map(|layer| run.examples(layer.id).unwrap())
+        .map(|example| example.unwrap().image)
+        .collect();
+    let (mut strong, mut other) = (Vec::new(), Vec::new());
+    for record in run.images().unwrap() {
+        let record = record.unwrap();
+        if named.contains(&record.image) {
+            strong.push(record.path);
+        } else {
+            other.push(record.path);
+        }
+    }
+    [strong, other]
+}
+
+#[test]
+fn removed_images_leave_what_one_run_without_them_is() {
+    let case = Case::small(150);
+    fs::write(case.images.join("ash/broken.png"), "no image").unwrap();
+    fs::write(case.images.join("birch/broken.png"), "no image").unwrap();
+    let run = case.path("run");
+    case.run(&run).expect(0, &[]);
+    fs::write(run.join("annotations.json"), "{}").unwrap();
+    let before = crate::folders::contents(&run);
+    let [strong, other] = by_strength(&run);
+    assert!(strong.len() > 10 && other.len() > 60, "{}", other.len());
+    let take = |folder: &str, paths: &[&str]| {
+        let folder = case.path(folder);
+        for path in paths {
+            let target = folder.join(path);
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            fs::copy(case.images.join(path), target).unwrap();
+        }
+        folder
+    };
+    let remove = |images: &Path| Summit::new("remove").arg(&run).arg("--images").arg(images);
+    let refused = |images: &Path, says: &str| {
+        remove(images).fails(&[says]);
+        assert_eq!(crate::folders::contents(&run), before, "{says}");
+    };
+    refused(
+        &take("strong", &[&strong[0], &other[0]]),
+        "1 of these images are among the 10 strongest",
+    );
+    let foreign = case.path("foreign");
+    fs::create_dir_all(foreign.join("ash")).unwrap();
+    fs::copy(case.images.join(&other[0]), foreign.join("ash/x.png")).unwrap();
+    refused(&foreign, "no image \"ash/x.png\"");
+    // The same name, another picture.
+    let changed = take("changed", &[&other[0]]);
+    fs::copy(case.images.join(&other[1]), changed.join(&other[0])).unwrap();
+    refused(&changed, "are not what the run says of them");
+    assert!(!case.path("run.removing").exists());
+    refused(&case.images, "no image would be left");
+
+    let gone: Vec<&str> = other.iter().step_by(3).map(String::as_str).collect();
+    let less = take("less", &[gone.as_slice(), &["ash/broken.png"]].concat());
+    remove(&less).expect(0, &[]);
+    for path in crate::folders::contents(&less).keys() {
+        fs::remove_file(case.images.join(path)).unwrap();
+    }
+    let reference = case.path("reference");
+    case.run(&reference).expect(0, &[]);
+    let but = [BUT, &["annotations.json"]].concat();
+    assert_same(&reference, &run, &but);
+    assert!(run.join("annotations.json").exists());
+    // And back again.
+    Summit::new("add")
+        .arg(&run)
+        .arg("--images")
+        .arg(&less)
+        .expect(0, &[]);
+    let but = ["source.json", "inventory.parquet", "annotations.json"];
+    let is_result = |name: &String| !but.contains(&name.as_str());
+    let results = |mut files: std::collections::BTreeMap<String, Vec<u8>>| {
+        files.retain(|name, _| is_result(name));
+        files
+    };
+    assert_eq!(results(crate::folders::contents(&run)), results(before));
+}
+
+#[test]
+fn the_built_in_network_has_plans_and_grows() {
+    let case = Case::small(2);
+    let [reference, folder] = ["reference", "plan"].map(|name| case.path(name));
+    let name = folder.to_str().unwrap();
+    let given = |command: &str, out: &Path| {
+        let summit = Summit::new(command).args(&["--model", "squeezenet", "--images"]);
+        summit.arg(&case.images).arg("--out").arg(out)
+    };
+    given("run", &reference)
+        .args(&["--no-check"])
+        .expect(0, &[]);
+    given("plan", &folder)
+        .args(&["--shard-images", "4"])
+        .expect(0, &[]);
+    for id in 0..2 {
+        shard(name, id).expect(0, &[]);
+    }
+    merge(name).expect(0, &[]);
+    assert_same(&reference, &folder, BUT);
+    let more = case.path("more/ash");
+    fs::create_dir_all(&more).unwrap();
+    fs::copy(case.images.join("ash/0000.png"), more.join("9.png")).unwrap();
+    let add = Summit::new("add").arg(&folder).arg("--images");
+    add.arg(case.path("more")).expect(0, &[]);
+    fs::copy(more.join("9.png"), case.images.join("ash/9.png")).unwrap();
+    let all = case.path("all");
+    given("run", &all).args(&["--no-check"]).expect(0, &[]);
+    assert_same(&all, &folder, &["source.json", "inventory.parquet"]);
 }

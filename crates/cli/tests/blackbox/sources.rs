@@ -2,7 +2,7 @@
 
 use crate::case::{CLASSES, Case};
 use crate::folders::mix;
-use crate::server::{Bucket, Fault, Rule, serve};
+use crate::server::{Bucket, Cloud, Fault, Rule, serve};
 use arrow::array::{
     Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, StructArray,
 };
@@ -187,14 +187,54 @@ fn every_source_of_the_same_images_gives_the_same_tables() {
     let out = case.path("run of a remote archive");
     case.run_on(Path::new(&in_parts), &out)
         .expect(0, &["667 images"]);
-    let Some(bucket) = Bucket::start(&case.images) else {
-        return;
-    };
-    let out = case.path("run of a bucket");
-    let run = case.run_on(Path::new("s3://images/"), &out);
-    run.environment(&bucket.environment())
-        .expect(0, &["2001 images in 3 folders"]);
-    assert_eq!(results(&out), wanted, "bucket");
+    for (cloud, url) in [
+        (Cloud::S3, "s3://images/"),
+        (Cloud::S3, "gs://images"),
+        (Cloud::Azure, "az://images/"),
+    ] {
+        let Some(bucket) = Bucket::start(cloud, &case.images) else {
+            continue;
+        };
+        let out = case.path(&format!("run of {}", &url[..2]));
+        let run = case.run_on(Path::new(url), &out);
+        run.environment(&bucket.environment())
+            .expect(0, &["2001 images in 3 folders"]);
+        assert_eq!(results(&out), wanted, "{url}");
+    }
+}
+
+#[test]
+fn a_bucket_without_credentials_is_refused_in_a_sentence() {
+    let case = Case::small(1);
+    // No server of machine identities is asked: there is none here either.
+    let environment = [
+        ("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("GCE_METADATA_HOST", "127.0.0.1:1"),
+        ("GCE_METADATA_ROOT", "127.0.0.1:1"),
+        ("GCE_METADATA_IP", "127.0.0.1:1"),
+        ("HOME", "/nonexistent"),
+        ("AZURE_STORAGE_ACCOUNT_KEY", "not base64 but secret"),
+    ];
+    let urls = [
+        "s3://nobodys/",
+        "gs://nobodys/train/",
+        "az://nobodys/train/",
+        "gs://",
+        "az:///x",
+    ];
+    for url in urls {
+        let begun = Instant::now();
+        let run = case.run_on(Path::new(url), &case.path("none"));
+        let run = run.args(&["--io-timeout", "2", "--io-retries", "1"]);
+        let outcome = run.environment(&environment).fails(&[url]);
+        assert!(!outcome.stderr.contains("secret"), "{}", outcome.stderr);
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{url}: {:?}",
+            begun.elapsed()
+        );
+    }
 }
 
 const FAULTS: &[Rule] = &[
