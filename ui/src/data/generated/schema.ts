@@ -29,7 +29,7 @@ images: ImageFacts,
  */
 groups: number, 
 /**
- * What the graphs' weights are; absent where the run has no graphs.
+ * What graphs can be drawn by, the best first; none where the run has no graphs.
  */
 measures: Array<Measure>, 
 /**
@@ -159,7 +159,7 @@ overview_columns: number,
  */
 top_side: number, 
 /**
- * Side of a tile of `media/detail`, one row of tiles, pixels.
+ * Side of a tile of `media/detail`, pixels: a row of the best images, a row over the range.
  */
 detail_tile: number, 
 /**
@@ -230,6 +230,9 @@ histogram: Array<Array<number>>,
  * Wrong predictions of the class's images, most frequent first, at most 3: `[class, images]`.
  */
 confused_with: Array<Array<[number, number]>>, 
+/**
+ * What its graph can be drawn by, the best first; none where it has no graph.
+ */
 measures: Array<Array<Measure>>, };
 
 export type ConfusionTable = { 
@@ -377,12 +380,31 @@ layer: Array<number>,
  */
 channel: Array<number>, 
 /**
- * Channels of the layer below by influence, largest first: `[channel, influence, count]`, both
- * in images of the class.
+ * Channels of the layer below, the heaviest first.
  */
 inputs: Array<Array<FurtherInput>>, };
 
-export type FurtherInput = { channel: number, count: number, influence?: number, effect?: Estimate, top_images?: number, };
+export type FurtherInput = { 
+/**
+ * The lower channel.
+ */
+channel: number, 
+/**
+ * Images of the group in which it is a top channel.
+ */
+count: number, 
+/**
+ * Images.
+ */
+influence?: number, 
+/**
+ * Mean of E, logits.
+ */
+effect?: Estimate, 
+/**
+ * Images in which it is among the 5 largest of the channel.
+ */
+top_images?: number, };
 
 export type PhotoFile = { 
 /**
@@ -425,9 +447,14 @@ images: Array<number>,
  */
 classes: Array<Array<[number, number]>>, 
 /**
- * `[channels]`: the images with the largest activation, in the order of `media/detail`.
+ * `[channels]`: the images with the largest activation, the first row of `media/detail`.
  */
-examples: Array<ChannelExamples>, };
+examples: Array<ChannelExamples>, 
+/**
+ * `[channels]`: images over the range of its activation, smallest first, the second row of
+ * `media/detail`; none in runs of format 1.
+ */
+range: Array<ChannelExamples>, };
 
 export type ChannelExamples = { 
 /**
@@ -479,8 +506,6 @@ mean: number,
  */
 interval?: [number, number], };
 
-export type SignedHeader = { images: number, bias_share: number, };
-
 export type AttributionGraph = { 
 /**
  * [`GRAPH_SCHEMA_VERSION`].
@@ -498,6 +523,9 @@ second_group?: GraphGroup,
  * What weights and scores are.
  */
 measure: Measure, 
+/**
+ * Under a signed measure: what was measured, and how far it can be trusted.
+ */
 signed?: SignedHeader, 
 /**
  * How it was made.
@@ -533,6 +561,17 @@ name: string,
  * Images of the group in the activation counts.
  */
 images: number, };
+
+export type SignedHeader = { 
+/**
+ * Images measured.
+ */
+images: number, 
+/**
+ * Sum over shown channels of |bias| as a share of the sum of |score|, `[0, ...)`; layers but the
+ * first.
+ */
+bias_share: number, };
 
 export type RecordedParameters = { 
 /**
@@ -615,6 +654,9 @@ out_edges: number,
  * Not selected by score; here because no selected channel influences the class logit.
  */
 added_for_logit?: boolean, 
+/**
+ * What no channel below explains of its score, logits; only under a signed measure.
+ */
 bias?: Estimate, 
 /**
  * In a joint graph: whose node it is.
