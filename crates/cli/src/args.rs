@@ -6,7 +6,8 @@ use crate::query_args::{
     ChannelsArgs, ClassesArgs, CompareArgs, EmbedArgs, GROUP_HELP, GraphChoiceArgs, PathsArgs,
     PredictionsArgs, RecountArgs, SimilarArgs,
 };
-use crate::signed_args::{EvaluateArgs, FlowArgs, InfluenceArgs, MeasureArg, WhatifArgs};
+use crate::run_args::{ChangeArgs, Limit, MergeArgs, PatienceArgs, PlanArgs, RunArgs, ShardArgs};
+use crate::signed_args::{EvaluateArgs, FlowArgs, MeasureArg, WhatifArgs};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -37,7 +38,16 @@ pub enum Command {
     Check(CheckArgs),
     /// Summarise a folder of images in one pass, kept in a run folder. The same command continues a
     /// run that was interrupted.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
+    /// Write down a run for many machines: its images, cut into shards.
+    Plan(Box<PlanArgs>),
+    /// Do one shard of a plan. Doing it again changes nothing.
+    Shard(ShardArgs),
+    /// Add images to a finished run, as if it had been made from all of them.
+    Add(ChangeArgs),
+    /// Take images out of a finished run, as if it had been made without them. Refused where the run does not
+    /// hold what would follow: one of them is among the ten strongest of a channel.
+    Remove(ChangeArgs),
     /// Print or draw the attribution graph of a class or any group of images, or of all classes.
     Graph(GraphArgs),
     /// Draw what excites channels: pictures optimised for them, kept in the run folder. The same
@@ -70,7 +80,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Write a run as a site that any file host can serve.
     Export(ExportArgs),
-    /// Combine runs of different images of the same network into one.
+    /// Make the tables of a plan from its shards; or combine runs of different images of the same
+    /// network into one.
     Merge(MergeArgs),
     /// Print a shell's completion script.
     Completions(CompletionsArgs),
@@ -115,39 +126,45 @@ pub struct ModelArgs {
 
 #[derive(Args, Debug)]
 pub struct ImageArgs {
-    /// The images: a folder with one sub-folder per class, or with unlabelled images.
-    #[arg(long, value_name = "FOLDER")]
+    /// The images: a folder with one sub-folder per class, or with unlabelled images; WebDataset
+    /// archives (.tar, .tar.gz); Parquet tables of images; a list (.csv, .tsv, .parquet) of paths or
+    /// URLs. On disk, or under http(s)://, s3://, gs:// or az://; `{000..146}` stands for numbers.
+    #[arg(long, value_name = "FOLDER|FILE|URL")]
     pub images: PathBuf,
     /// Names of the classes in the order of the network's outputs: a TSV, a JSON or one name a
     /// line. A labels.tsv, .json or .txt beside the model or the images is found without this.
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
+    #[command(flatten)]
+    pub patience: PatienceArgs,
 }
+
+/// Heading of its arguments, each by itself: one set for the struct would stay for what follows it.
+const PREPROCESSING: &str = "Preprocessing (taken from the model's metadata unless given)";
 
 /// Overrides of what the model's metadata say.
 #[derive(Args, Debug, Default)]
-#[command(next_help_heading = "Preprocessing (taken from the model's metadata unless given)")]
 pub struct PreprocessingArgs {
     /// A known convention: imagenet-torch, imagenet-tf or caffe.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = PREPROCESSING, value_name = "NAME")]
     pub preset: Option<Preset>,
     /// Subtracted from each channel, on the scale of --range; one number serves all channels.
-    #[arg(long, value_name = "A,B,C", value_parser = triple::<f32>, allow_hyphen_values = true)]
+    #[arg(long, help_heading = PREPROCESSING, value_name = "A,B,C", value_parser = triple::<f32>, allow_hyphen_values = true)]
     pub mean: Option<[f32; 3]>,
     /// Then each channel is divided by this; one number serves all channels.
-    #[arg(long, value_name = "A,B,C", value_parser = triple::<f32>, allow_hyphen_values = true)]
+    #[arg(long, help_heading = PREPROCESSING, value_name = "A,B,C", value_parser = triple::<f32>, allow_hyphen_values = true)]
     pub std: Option<[f32; 3]>,
     /// Scale of the pixels from which the mean is subtracted.
-    #[arg(long, value_enum)]
+    #[arg(long, help_heading = PREPROCESSING, value_enum)]
     pub range: Option<RangeArg>,
     /// Channels of the input and their order.
-    #[arg(long, value_enum)]
+    #[arg(long, help_heading = PREPROCESSING, value_enum)]
     pub color: Option<ColorArg>,
     /// How an image is brought to the input's size.
-    #[arg(long, value_enum)]
+    #[arg(long, help_heading = PREPROCESSING, value_enum)]
     pub resize: Option<ResizeArg>,
     /// Length of the short side from which the centre is cropped, in pixels.
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, help_heading = PREPROCESSING, value_name = "PIXELS")]
     pub short_side: Option<u32>,
 }
 
@@ -208,82 +225,6 @@ pub struct CheckArgs {
     pub json: bool,
     #[command(flatten)]
     pub preprocessing: PreprocessingArgs,
-}
-
-#[derive(Args, Debug)]
-pub struct RunArgs {
-    #[command(flatten)]
-    pub model: ModelArgs,
-    #[command(flatten)]
-    pub images: ImageArgs,
-    /// The run folder: new, empty, or an interrupted run of the same model, images and settings.
-    #[arg(long, value_name = "FOLDER")]
-    pub out: PathBuf,
-    /// Top channels of an image: from the strongest down, until together they have this share of
-    /// the layer's activation.
-    #[arg(
-        long,
-        default_value_t = 0.03,
-        value_name = "SHARE",
-        value_parser = share_above_zero,
-        conflicts_with = "top_k"
-    )]
-    pub mass: f64,
-    /// Top channels of an image: this many, instead of --mass.
-    #[arg(long, value_name = "K", value_parser = value_parser!(u32).range(1..))]
-    pub top_k: Option<u32>,
-    /// Leave a channel out of activation aggregation, for example `mixed4a:55`; repeatable.
-    #[arg(long, value_name = "LAYER:CHANNEL")]
-    pub exclude: Vec<String>,
-    /// Leave out the channels that `summit inspect --outliers` proposes for an earlier run of the
-    /// network.
-    #[arg(long, value_name = "FOLDER")]
-    pub exclude_outliers_of: Option<PathBuf>,
-    /// Tensors to take as layers instead of those that `summit inspect` lists, comma-separated.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub layers: Vec<String>,
-    /// Leave out neuron influence: faster, but the run has no graphs.
-    #[arg(long)]
-    pub no_influence: bool,
-    #[command(flatten)]
-    pub signed: InfluenceArgs,
-    /// Worker threads [default: one per core].
-    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
-    /// Images whose results are stored together. A killed run loses the shards under way, one a
-    /// thread at most and the one being stored; memory grows with it.
-    #[arg(long, default_value_t = 256, value_name = "N", value_parser = value_parser!(u32).range(1..))]
-    pub shard_images: u32,
-    /// Exit with code 1 when more images than this cannot be used: a number or a percentage.
-    #[arg(long, value_name = "N|N%", value_parser = limit, allow_hyphen_values = true)]
-    pub max_skipped: Option<Limit>,
-    /// Who runs the network: this program itself, or ONNX Runtime.
-    #[arg(long, value_enum, default_value_t = BackendArg::Builtin)]
-    pub backend: BackendArg,
-    /// Where ONNX Runtime runs it: cpu, cuda, tensorrt, directml or coreml.
-    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
-    pub device: String,
-    /// Do not look at the accuracy on a sample first.
-    #[arg(long)]
-    pub no_check: bool,
-    /// Print the closing summary as JSON for machines.
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    pub preprocessing: PreprocessingArgs,
-}
-
-/// A number of images, or a share of them.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Limit {
-    Images(u32),
-    Percent(f64),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum BackendArg {
-    Builtin,
-    Ort,
 }
 
 #[derive(Args, Debug)]
@@ -368,16 +309,6 @@ pub struct ExportArgs {
     pub threads: Option<usize>,
 }
 
-#[derive(Args, Debug)]
-pub struct MergeArgs {
-    /// Finished runs of the same network with the same parameters and different images.
-    #[arg(required = true, num_args = 2.., value_name = "RUN")]
-    pub runs: Vec<PathBuf>,
-    /// The folder of the combined run: new or empty.
-    #[arg(long, value_name = "FOLDER")]
-    pub out: PathBuf,
-}
-
 fn triple<T: std::str::FromStr + Copy>(text: &str) -> Result<[T; 3], String> {
     let parts: Vec<T> = text
         .split([',', ' ', 'x'])
@@ -403,12 +334,12 @@ pub(crate) fn share(text: &str) -> Result<f64, String> {
         .ok_or_else(wrong)
 }
 
-fn share_above_zero(text: &str) -> Result<f64, String> {
+pub fn share_above_zero(text: &str) -> Result<f64, String> {
     let share = share(text).ok().filter(|&share| share > 0.0);
     share.ok_or_else(|| "a number above 0 and at most 1 is needed".to_owned())
 }
 
-fn limit(text: &str) -> Result<Limit, String> {
+pub fn limit(text: &str) -> Result<Limit, String> {
     let limit = match text.strip_suffix('%') {
         Some(percent) => percent
             .trim()

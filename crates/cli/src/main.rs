@@ -8,6 +8,8 @@
 )]
 
 mod args;
+mod begun;
+mod bucket;
 mod commands;
 mod evidence_args;
 mod features;
@@ -15,12 +17,15 @@ mod look;
 mod message;
 mod model;
 mod network;
+mod pass;
 mod progress;
 mod query_args;
 mod recount;
+mod run_args;
 mod sample;
 mod signed_args;
 mod table;
+mod work;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -32,6 +37,10 @@ fn main() -> ExitCode {
         args::Command::Inspect(args) => commands::inspect::run(&args),
         args::Command::Check(args) => commands::check::run(&args),
         args::Command::Run(args) => commands::run::run(&args),
+        args::Command::Plan(args) => commands::plan::run(&args),
+        args::Command::Shard(args) => commands::shard::run(&args),
+        args::Command::Add(args) => commands::change::add(&args),
+        args::Command::Remove(args) => commands::change::remove(&args),
         args::Command::Graph(args) => commands::graph::run(&args),
         args::Command::Featvis(args) => commands::featvis::run(&args),
         args::Command::ExplainImage(args) => commands::explain_image::run(&args),

@@ -2,18 +2,21 @@
 
 use crate::args::{ColorArg, ImageArgs, ModelArgs, PreprocessingArgs, RangeArg, ResizeArg};
 use crate::message;
+use crate::run_args::PatienceArgs;
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use summit_demo::networks::{self, BuiltIn};
 use summit_images::{
-    ColorOrder, ImageFolder, ImageSource, InputShape, Labels, Preprocessing, Resize, ScanOptions,
+    ColorOrder, ImageSource, Images, InputShape, Labels, Preprocessing, Resize, ScanOptions,
     ValueRange, discover_labels, from_metadata, match_folders,
 };
 use summit_nn::layers::{Blocks, LayerValue, find_blocks, find_layers, layers_from_names};
 use summit_nn::onnx::{self, LoadOptions, Model};
+use summit_objects::{Objects, shown};
 use summit_tables::{ChannelId, ClassEntry, ClassId, LayerId, LayerInfo};
 
 /// The built-in network of that name, unless there is a file of that name.
@@ -168,7 +171,7 @@ pub fn preprocessing(model: &Model, args: &PreprocessingArgs) -> Result<Preproce
 
 /// Images with the class of each, and the classes' names.
 pub struct LabelledImages {
-    pub source: ImageFolder,
+    pub source: Images,
     /// One per image.
     pub labels: Vec<Option<ClassId>>,
     /// One per logit.
@@ -195,39 +198,45 @@ fn labels(model: &Path, args: &ImageArgs, outputs: usize) -> Result<Option<(Path
     })
 }
 
-/// Scans the folder and matches its sub-folders with the network's classes.
+/// Lists the images and matches their words for classes with the network's.
 pub fn images(model: &Model, model_path: &Path, args: &ImageArgs) -> Result<LabelledImages> {
     let outputs = model.classes();
-    let source = ImageFolder::scan(&args.images, &ScanOptions::default())?;
-    let list = source.list();
+    let source = listed(&args.images, args.patience)?;
     let labels = labels(model_path, args, outputs)?;
-    let matched = match_folders(
-        &list.folders,
-        labels.as_ref().map(|(_, labels)| labels),
-        outputs,
-    );
+    if let Some((path, _)) = &labels {
+        message::note(&format!("labels: {}", path.display()));
+    }
+    Ok(labelled(source, labels.map(|(_, labels)| labels), outputs))
+}
+
+/// Lists the images.
+pub fn listed(images: &Path, patience: PatienceArgs) -> Result<Images> {
+    let location = images.to_str();
+    let location = location.context("the path of the images is not valid Unicode")?;
+    let objects = Arc::new(Objects::new(patience.patience())?);
+    Ok(Images::open(location, &objects, &ScanOptions::default())?)
+}
+
+/// Matches the images' words for classes with the names of the network's.
+pub fn labelled(source: Images, labels: Option<Labels>, outputs: usize) -> LabelledImages {
+    let list = source.list();
+    let matched = match_folders(&list.folders, labels.as_ref(), outputs);
     for warning in &matched.warnings {
         message::warning(warning);
     }
     let folders = matched.classes();
     message::note(&format!(
-        "{} images in {} folders of {}; {}{}",
+        "{} images in {} folders of {}; {}",
         list.items.len(),
         list.folders.len(),
-        args.images.display(),
+        shown(&list.root.to_string_lossy()),
         if list.folders.is_empty() {
             "no labels: grouping by prediction".to_owned()
         } else {
             matched.to_string()
         },
-        labels
-            .as_ref()
-            .map_or(String::new(), |(path, _)| format!(" ({})", path.display())),
     ));
-    let names = labels.map_or_else(
-        || Labels::from_folders(&folders, outputs),
-        |(_, labels)| labels,
-    );
+    let names = labels.unwrap_or_else(|| Labels::from_folders(&folders, outputs));
     let classes = names
         .classes
         .into_iter()
@@ -248,11 +257,11 @@ pub fn images(model: &Model, model_path: &Path, args: &ImageArgs) -> Result<Labe
                 .and_then(|folder| folders.get(folder).copied())
         })
         .collect();
-    Ok(LabelledImages {
+    LabelledImages {
         source,
         labels,
         classes,
-    })
+    }
 }
 
 /// The channel meant by `LAYER:CHANNEL`, the layer by name or position.

@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use summit_explain::Group;
 use summit_explain::slice::explained_class;
-use summit_images::{DecodeLimits, ImageFolder, ImageItem, Preprocessing, load_and_preprocess};
+use summit_images::{DecodeLimits, Preprocessing, load_and_preprocess};
 use summit_influence::{Explained, Images, Member, Subject};
 use summit_nn::graph::ValueId;
 use summit_nn::layers::{Blocks, LayerValue};
 use summit_nn::onnx::Model;
 use summit_query::Questions;
-use summit_site::{Crops, SiteError};
-use summit_store::Source;
+use summit_site::{Crops, RunImages, SiteError};
+use summit_store::{Run, Source};
 use summit_tables::{ImageId, ImageRecord};
 
 /// What a run was made from.
@@ -25,6 +25,7 @@ pub struct RunNetwork {
     pub layers: Vec<LayerValue>,
     pub blocks: Blocks,
     pub preprocessing: Preprocessing,
+    run: Run,
     images: Option<PathBuf>,
 }
 
@@ -57,15 +58,16 @@ impl RunNetwork {
             layers,
             blocks,
             preprocessing,
+            run: run.clone(),
             images: args.images.clone().or(source.images),
         })
     }
 
-    /// The folder of images, where it was or where the arguments said.
-    pub fn source(&self) -> Result<ImageFolder> {
+    /// The images, where they were or where the arguments said.
+    pub fn source(&self) -> Result<RunImages> {
         let root = self.images.clone();
         let root = root.context("the run does not say where its images are; use --images")?;
-        Ok(ImageFolder::unlisted(root))
+        RunImages::open(&self.run, &root).map_err(anyhow::Error::msg)
     }
 
     /// The layers' tensors, input side first.
@@ -82,7 +84,7 @@ impl RunNetwork {
     ) -> Result<R> {
         let layers = self.values();
         let path = |record: &ImageRecord| (record.image, record.path.clone());
-        let images = RunImages {
+        let images = Studied {
             network: self,
             source: self.source()?,
             paths: questions.records().iter().map(path).collect(),
@@ -97,21 +99,17 @@ impl RunNetwork {
 }
 
 /// Inputs of a run's images.
-struct RunImages<'a> {
+struct Studied<'a> {
     network: &'a RunNetwork,
-    source: ImageFolder,
+    source: RunImages,
     paths: HashMap<ImageId, String>,
 }
 
-impl Images for RunImages<'_> {
+impl Images for Studied<'_> {
     fn input(&self, image: ImageId) -> Result<Vec<f32>, String> {
         let path = self.paths.get(&image).ok_or("it is not of this run")?;
         let preprocessing = &self.network.preprocessing;
-        let item = ImageItem {
-            image,
-            path: path.clone(),
-            folder: None,
-        };
+        let item = self.source.item_of(image, path);
         let mut pixels = vec![0.0; preprocessing.output_len()];
         let limits = DecodeLimits::default();
         load_and_preprocess(&self.source, &item, &limits, preprocessing, &mut pixels)

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use summit_images::{DecodeLimits, ImageItem};
 use summit_query::{Questions, Recount};
+use summit_site::RunImages;
 use summit_summarize::{Inputs, Pass, PassOptions, Progress, run_shards};
 use summit_tables::{ClassId, ConvMaxCounts, ImageId};
 
@@ -35,9 +36,9 @@ impl<'a> NetworkRecount<'a> {
             ..
         } = &network;
         let pass = Pass::new(&model.graph, layers, blocks, PassOptions::default())?;
-        let (items, labels) = self.items(images)?;
         let limits = DecodeLimits::default();
         let source = network.source()?;
+        let (items, labels) = self.items(&source, images)?;
         let inputs = Inputs {
             source: &source,
             items: &items,
@@ -52,7 +53,11 @@ impl<'a> NetworkRecount<'a> {
         run_on(&Arc::new(pass), inputs)
     }
 
-    fn items(&self, images: &[ImageId]) -> Result<(Vec<ImageItem>, Vec<Option<ClassId>>)> {
+    fn items(
+        &self,
+        source: &RunImages,
+        images: &[ImageId],
+    ) -> Result<(Vec<ImageItem>, Vec<Option<ClassId>>)> {
         let mut items = Vec::with_capacity(images.len());
         let mut labels = Vec::with_capacity(images.len());
         for (position, &image) in images.iter().enumerate() {
@@ -63,8 +68,7 @@ impl<'a> NetworkRecount<'a> {
             items.push(ImageItem {
                 // The pass numbers images by position.
                 image: ImageId::from_index(position),
-                path: record.path.clone(),
-                folder: None,
+                ..source.item(record)
             });
             labels.push(record.label);
         }

@@ -1,8 +1,8 @@
 //! Finds, decodes and preprocesses images and their labels.
 //!
-//! Place in the flow: the first step of a run. A folder of images becomes a sorted [`ImageList`]
+//! Place in the flow: the first step of a run. Images anywhere become a sorted [`ImageList`]
 //! ([`source`]), bytes become RGB pixels ([`mod@decode`]), pixels become the network's input
-//! ([`preprocess`]), folder names become classes ([`labels`]); [`thumbnail`] goes the way back, from
+//! ([`mod@preprocess`]), folder names become classes ([`labels`]); [`thumbnail`] goes the way back, from
 //! input coordinates to a small picture cut out of the original. Nothing here knows the network.
 //!
 //! Everything read here comes from outside and is treated as hostile: sizes are checked before
@@ -23,13 +23,13 @@ pub use labels::{
     ClassLabel, FolderMatch, LabelDiscovery, LabelError, LabelMatch, Labels, MatchRule,
     RejectedLabels, discover_labels, match_folders,
 };
-pub use load::{LoadedMeta, SkipReason, load, load_and_preprocess};
+pub use load::{LoadedMeta, SkipReason, load, load_and_preprocess, preprocess};
 pub use preprocess::{
     ColorOrder, FoundSetting, InputGeometry, InputShape, Layout, MetadataReading, PreprocessError,
     Preprocessing, Preset, Resize, ResizeFilter, ValueRange, from_metadata,
 };
 pub use source::{
-    ImageFolder, ImageItem, ImageList, ImageSource, ListHash, ReadError, ScanOptions, SkippedPath,
-    SourceError,
+    ImageFolder, ImageItem, ImageList, ImageSource, Images, ListHash, Place, ReadError,
+    ScanOptions, SkippedPath, SourceError, SourceKind,
 };
 pub use thumbnail::{InputRect, ThumbnailError, crop_and_resize, encode_jpeg};

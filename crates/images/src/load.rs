@@ -54,7 +54,20 @@ pub fn load_and_preprocess(
     preprocessing: &Preprocessing,
     out: &mut [f32],
 ) -> Result<LoadedMeta, SkipReason> {
-    let image = load(source, item, limits)?;
+    preprocess(&source.read(item)?, limits, preprocessing, out)
+}
+
+/// As [`load_and_preprocess`], from bytes that have been read.
+///
+/// # Errors
+/// See [`SkipReason`].
+pub fn preprocess(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+    preprocessing: &Preprocessing,
+    out: &mut [f32],
+) -> Result<LoadedMeta, SkipReason> {
+    let image = decode(bytes, limits)?;
     preprocessing.apply(&image, out)?;
     Ok(LoadedMeta {
         width: image.width(),

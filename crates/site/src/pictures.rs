@@ -5,12 +5,12 @@
 //! decoding per image and sheet.
 
 use crate::SiteError;
+use crate::run_images::RunImages;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use summit_images::{
-    DecodeLimits, DecodedImage, ImageFolder, ImageItem, InputRect, Preprocessing, crop_and_resize,
-    encode_jpeg, load,
+    DecodeLimits, DecodedImage, InputRect, Preprocessing, crop_and_resize, encode_jpeg, load,
 };
 use summit_nn::layers::ReceptiveField;
 use summit_query::Questions;
@@ -25,31 +25,27 @@ const EMPTY: u8 = 128;
 /// A source of crops: the run's images as they are on disk.
 #[derive(Debug)]
 pub struct Crops {
-    source: ImageFolder,
+    source: RunImages,
     /// Sorted by image.
     images: Arc<[ImageRecord]>,
     preprocessing: Preprocessing,
 }
 
 impl Crops {
-    /// Images of a run below `root`.
+    /// Images of a run, which lie at `root`.
     ///
     /// # Errors
     /// The folder is gone, or the run's preprocessing is not understood.
     pub fn open(questions: &Questions, root: PathBuf) -> Result<Self, SiteError> {
-        if !root.is_dir() {
-            return Err(SiteError::Picture {
-                reason: format!("the folder of the images is gone: {}", root.display()),
-            });
-        }
         let run = questions.run();
+        let source = RunImages::open(run, &root).map_err(|reason| SiteError::Picture { reason })?;
         let preprocessing = serde_json::from_value(run.manifest().spec.preprocessing.clone())
             .map_err(|_| SiteError::Field {
                 field: "preprocessing",
                 run: run.path().to_owned(),
             })?;
         Ok(Self {
-            source: ImageFolder::unlisted(root),
+            source,
             images: Arc::clone(questions.records()),
             preprocessing,
         })
@@ -200,11 +196,7 @@ impl Crops {
                 reason: format!("the run has no image {}", image.0),
             });
         };
-        let item = ImageItem {
-            image,
-            path: record.path.clone(),
-            folder: None,
-        };
+        let item = self.source.item(record);
         load(&self.source, &item, &DecodeLimits::default()).map_err(|reason| SiteError::Picture {
             reason: format!("{reason}: {}", record.path),
         })

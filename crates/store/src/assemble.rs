@@ -1,8 +1,9 @@
 //! From parts to final tables: the one place where shards, and whole runs, become a run.
 //!
-//! Inputs are sets of tables with disjoint images. Tables by image are chained (shards) or merged by
-//! the new image id (runs), counts are merged and added up, examples compete for ten places. One
-//! table is in work at a time; memory is that of its merge (see `merge`), never that of a table.
+//! An [`Origin`] gives the rows. The usual one are [`Input`]s, sets of tables with disjoint images: tables by image
+//! are chained (shards) or merged by the new image id (runs), counts are merged and added up, examples compete
+//! for ten places. The other takes images out (see `remove`). One table is in work at a time; memory is that
+//! of its merge (see `merge`), never that of a table.
 
 use crate::durable::{self, FileEntry, HashingFile, TEMPORARY_PREFIX, hexadecimal};
 use crate::error::{IoContext, StoreError};
@@ -63,6 +64,87 @@ impl Input {
     }
 }
 
+/// Where the rows of the final tables come from.
+pub(crate) trait Origin {
+    /// A table by image, with the ids of the run to be.
+    fn by_image<T: Row>(
+        &self,
+        table: TableId,
+        target: &Target<'_>,
+    ) -> Result<RowStream<T>, StoreError>;
+    /// A table of counts.
+    fn counts<T: Row>(
+        &self,
+        table: TableId,
+        target: &Target<'_>,
+    ) -> Result<RowStream<T>, StoreError>;
+    /// The examples of a layer, ranked.
+    fn examples(
+        &self,
+        table: TableId,
+        target: &Target<'_>,
+    ) -> Result<RowStream<DatasetExample>, StoreError>;
+}
+
+/// The run to be.
+pub(crate) struct Target<'a> {
+    spec: &'a RunSpec,
+    workspace: &'a Workspace,
+}
+
+/// Opens a table of each input that has it.
+fn sources<T: Row>(inputs: &[Input], table: TableId, target: &Target<'_>) -> Vec<Source<T>> {
+    let inputs = inputs.iter();
+    inputs
+        .filter_map(|input| input.source(table, target.spec))
+        .collect()
+}
+
+impl Origin for Vec<Input> {
+    fn by_image<T: Row>(
+        &self,
+        table: TableId,
+        target: &Target<'_>,
+    ) -> Result<RowStream<T>, StoreError> {
+        if self.iter().any(|input| input.new_ids.is_some()) {
+            return self.counts(table, target);
+        }
+        // Shards lie one after the other: one file is open at a time, however many there are.
+        let chained = sources(self, table, target)
+            .into_iter()
+            .flat_map(|open| match open() {
+                Ok(rows) => rows,
+                Err(error) => Box::new(iter::once(Err(error))),
+            });
+        Ok(Box::new(chained))
+    }
+
+    fn counts<T: Row>(
+        &self,
+        table: TableId,
+        target: &Target<'_>,
+    ) -> Result<RowStream<T>, StoreError> {
+        merge_many(
+            sources(self, table, target),
+            &target.workspace.scratch,
+            &target.bounds(table),
+            &table.shard_file(),
+        )
+    }
+
+    fn examples(
+        &self,
+        table: TableId,
+        target: &Target<'_>,
+    ) -> Result<RowStream<DatasetExample>, StoreError> {
+        let mut top = TopExamples::default();
+        for open in sources::<DatasetExample>(self, table, target) {
+            open()?.try_for_each(|row| row.map(|row| top.insert(row)))?;
+        }
+        Ok(Box::new(top.into_rows().map(Ok)))
+    }
+}
+
 /// What the tables hold, for the manifest.
 pub(crate) struct Assembled {
     pub(crate) counts: Counts,
@@ -116,28 +198,25 @@ impl Drop for Workspace {
 /// Writes all final tables of a run into the workspace.
 pub(crate) fn assemble(
     spec: &RunSpec,
-    inputs: &[Input],
+    origin: &impl Origin,
     workspace: &Workspace,
 ) -> Result<Assembled, StoreError> {
-    let assembly = Assembly {
-        spec,
-        inputs,
-        workspace,
-    };
-    let (counts, paths_sha256, mut files) = assembly.images()?;
+    let target = Target { spec, workspace };
+    let (counts, paths_sha256, mut files) = target.images(origin)?;
     let info = &spec.model.info;
     for layer in info.layers.iter().map(|layer| layer.id) {
         let table = TableId::TopChannels(layer);
-        files.push(assembly.write(table, assembly.by_image::<TopChannel>(table)?)?);
-        files.push(assembly.examples(TableId::Examples(layer))?);
+        files.push(target.write(table, origin.by_image::<TopChannel>(table, &target)?)?);
+        let table = TableId::Examples(layer);
+        files.push(target.write(table, origin.examples(table, &target)?)?);
         let table = TableId::Activations(layer);
-        files.push(assembly.write(table, assembly.merged::<ActivationEntry>(table)?)?);
+        files.push(target.write(table, origin.counts::<ActivationEntry>(table, &target)?)?);
         let table = TableId::Histograms(layer);
-        files.push(assembly.write(table, assembly.merged::<HistogramBin>(table)?)?);
+        files.push(target.write(table, origin.counts::<HistogramBin>(table, &target)?)?);
     }
     for conv in &info.convs {
         let table = TableId::Influence(conv.id);
-        files.push(assembly.write(table, assembly.merged::<InfluenceEntry>(table)?)?);
+        files.push(target.write(table, origin.counts::<InfluenceEntry>(table, &target)?)?);
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Assembled {
@@ -147,49 +226,10 @@ pub(crate) fn assemble(
     })
 }
 
-struct Assembly<'a> {
-    spec: &'a RunSpec,
-    inputs: &'a [Input],
-    workspace: &'a Workspace,
-}
-
-impl Assembly<'_> {
+impl Target<'_> {
     fn bounds(&self, table: TableId) -> Bounds {
         let images = ImageRange::new(0, self.spec.images.listed);
         Bounds::of(table, &self.spec.model.info, images)
-    }
-
-    fn sources<T: Row>(&self, table: TableId) -> Vec<Source<T>> {
-        self.inputs
-            .iter()
-            .filter_map(|input| input.source(table, self.spec))
-            .collect()
-    }
-
-    /// A table by image.
-    fn by_image<T: Row>(&self, table: TableId) -> Result<RowStream<T>, StoreError> {
-        if self.inputs.iter().any(|input| input.new_ids.is_some()) {
-            return self.merged(table);
-        }
-        // Shards lie one after the other: one file is open at a time, however many there are.
-        let chained = self
-            .sources(table)
-            .into_iter()
-            .flat_map(|open| match open() {
-                Ok(rows) => rows,
-                Err(error) => Box::new(iter::once(Err(error))),
-            });
-        Ok(Box::new(chained))
-    }
-
-    fn merged<T: Row>(&self, table: TableId) -> Result<RowStream<T>, StoreError> {
-        let label = table.shard_file();
-        merge_many(
-            self.sources(table),
-            &self.workspace.scratch,
-            &self.bounds(table),
-            &label,
-        )
     }
 
     fn writer<T: Row>(&self, table: TableId) -> Result<TableWriter<T>, StoreError> {
@@ -213,19 +253,11 @@ impl Assembly<'_> {
         writer.finish()
     }
 
-    fn examples(&self, table: TableId) -> Result<FileEntry, StoreError> {
-        let mut top = TopExamples::default();
-        for open in self.sources::<DatasetExample>(table) {
-            open()?.try_for_each(|row| row.map(|row| top.insert(row)))?;
-        }
-        self.write(table, Box::new(top.into_rows().map(Ok)))
-    }
-
     /// Writes `images.parquet`, `skipped.parquet` and `skipped.json` in one go through both streams,
     /// and checks that every image of the list occurs once and paths ascend.
-    fn images(&self) -> Result<(Counts, String, Vec<FileEntry>), StoreError> {
-        let mut images = self.by_image::<ImageRecord>(TableId::Images)?;
-        let mut skipped = self.by_image::<SkippedImage>(TableId::Skipped)?;
+    fn images(&self, origin: &impl Origin) -> Result<(Counts, String, Vec<FileEntry>), StoreError> {
+        let mut images = origin.by_image::<ImageRecord>(TableId::Images, self)?;
+        let mut skipped = origin.by_image::<SkippedImage>(TableId::Skipped, self)?;
         let mut image_writer = self.writer::<ImageRecord>(TableId::Images)?;
         let mut skip_writer = self.writer::<SkippedImage>(TableId::Skipped)?;
         let mut skip_json = SkipReport::create(&self.workspace.staging)?;

@@ -5,9 +5,8 @@
 //! per image beside that of assembling.
 
 use crate::assemble::Input;
-use crate::durable::sha256_of_text;
 use crate::error::StoreError;
-use crate::manifest::Manifest;
+use crate::manifest::{MANIFEST_NAME, Manifest};
 use crate::reader::Run;
 use crate::spec::{ImageList, PassedOver, RunSpec};
 use crate::table_reader::RowStream;
@@ -16,11 +15,12 @@ use crate::writer::RunWriter;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::path::Path;
+use summit_tables::ListHash;
 
 /// Combines runs into a new one in `out`, which must be absent or empty (or hold the interrupted
 /// attempt at the same). The order of `inputs` does not matter.
 ///
-/// The list hash of the result is the SHA-256 of the inputs' list hashes, sorted, one a line.
+/// The list hash of the result is the sum of the inputs', as if all had been listed together.
 ///
 /// # Errors
 /// No input; an input that cannot be opened; runs of different models, parameters, preprocessing,
@@ -57,7 +57,7 @@ pub fn merge_runs<P: AsRef<Path>>(inputs: &[P], out: &Path) -> Result<Manifest, 
 }
 
 /// Everything but the image list must agree.
-fn check_same(first: &Run, other: &Run) -> Result<(), StoreError> {
+pub(crate) fn check_same(first: &Run, other: &Run) -> Result<(), StoreError> {
     let images = &first.manifest().spec.images;
     let other_spec = RunSpec {
         images: images.clone(),
@@ -81,9 +81,13 @@ fn combined_spec(first: &Run, runs: &[Run]) -> Result<RunSpec, StoreError> {
     let listed = listed.ok_or_else(|| StoreError::SpecInvalid {
         reason: "the runs have more than 4,294,967,295 images together".to_owned(),
     })?;
-    let mut hashes: Vec<&str> = lists.map(|list| list.sha256.as_str()).collect();
-    hashes.sort_unstable();
-    let sha256 = sha256_of_text(&hashes.join("\n"));
+    let mut sum = ListHash::default();
+    for (run, list) in runs.iter().zip(lists) {
+        let hash = ListHash::try_from(list.sha256.clone());
+        let manifest = run.path().join(MANIFEST_NAME);
+        sum.add(hash.map_err(|reason| StoreError::manifest(&manifest, reason))?);
+    }
+    let sha256 = sum.to_string();
     let passed_over = runs
         .iter()
         .flat_map(|run| run.manifest().spec.images.passed_over.iter().cloned());
@@ -131,7 +135,7 @@ fn renumber(runs: &[Run]) -> Result<Vec<Vec<u32>>, StoreError> {
 }
 
 /// Paths of all listed images of a run, done or skipped, by id: ascending, each id once.
-fn paths_of(run: &Run) -> Result<RowStream<String>, StoreError> {
+pub(crate) fn paths_of(run: &Run) -> Result<RowStream<String>, StoreError> {
     let mut images = run.images()?.peekable();
     let mut skipped = run.skipped()?.peekable();
     let listed = run.manifest().counts.listed;

@@ -206,6 +206,14 @@ pub enum StoreError {
         /// The other.
         path: PathBuf,
     },
+    /// Images that cannot be taken out of a run so that it is what it would be without them.
+    #[error("they cannot be removed exactly: {reason}: {}", path.display())]
+    Inexact {
+        /// One sentence.
+        reason: String,
+        /// The run.
+        path: PathBuf,
+    },
     /// Nothing to combine.
     #[error("no run was given to be combined into {}", path.display())]
     NothingToCombine {

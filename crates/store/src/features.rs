@@ -12,7 +12,7 @@ use crate::manifest::{MANIFEST_NAME, Manifest};
 use crate::names::encode_name;
 use crate::reader::Run;
 use crate::spec::difference;
-use crate::writer::lock;
+use crate::writer::{Hold, lock};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -239,7 +239,7 @@ impl FeatureWriter {
             run: run.to_owned(),
             model_sha256: manifest.spec.model.sha256,
             settings,
-            _lock: lock(run)?,
+            _lock: lock(run, Hold::Alone)?,
         })
     }
 

@@ -8,7 +8,7 @@ use crate::durable::check_file;
 use crate::error::StoreError;
 use crate::manifest::{Counts, MANIFEST_NAME, Manifest, RunState};
 use crate::rows::{HistogramBin, Row};
-use crate::table_reader::{CellFilter, RowStream, Rows, read_table};
+use crate::table_reader::{CellFilter, GroupFilter, RowStream, Rows, read_table};
 use crate::tables::{Bounds, ImageRange, TableId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -211,14 +211,14 @@ impl Run {
             })
     }
 
-    fn rows<T: Row>(
+    pub(crate) fn rows<T: Row>(
         &self,
         table: TableId,
         filter: Option<CellFilter>,
     ) -> Result<RowStream<T>, StoreError> {
         let images = ImageRange::new(0, self.manifest.counts.listed);
         let bounds = Bounds::of(table, self.model_info(), images);
-        read_table(&self.file(table)?, bounds, filter)
+        read_table(&self.file(table)?, bounds, filter.map(GroupFilter::Cells))
     }
 
     /// The manifest must list exactly the tables of its model: paths in it are not followed blindly.

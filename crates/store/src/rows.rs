@@ -40,11 +40,13 @@ pub(crate) enum EqualKeys {
 }
 
 /// A row of a table.
-pub(crate) trait Row: Clone + Send + 'static {
+pub(crate) trait Row: Clone + PartialEq + Send + 'static {
     /// Sort order of the table.
     type Key: Ord + Copy + Send + std::fmt::Debug;
     /// What equal keys mean.
     const EQUAL_KEYS: EqualKeys;
+    /// Whether a count of 0 is a row.
+    const KEEPS_ZEROS: bool = false;
 
     /// Columns in order.
     fn fields() -> Vec<Field>;
@@ -56,9 +58,25 @@ pub(crate) trait Row: Clone + Send + 'static {
     fn key(&self) -> Self::Key;
     /// Whether every value is one a run can hold.
     fn check(&self, bounds: &Bounds) -> Result<(), &'static str>;
+    /// The count, of a table of counts.
+    fn count(&mut self) -> Option<&mut u32> {
+        None
+    }
     /// Adds the count of a row of equal key; `false` on overflow.
-    fn add(&mut self, _other: &Self) -> bool {
-        false
+    fn add(&mut self, other: &Self) -> bool {
+        self.change(other, u32::checked_add)
+    }
+    /// Subtracts the count of a row of equal key; `false` below 0.
+    fn subtract(&mut self, other: &Self) -> bool {
+        self.change(other, u32::checked_sub)
+    }
+    /// Changes the count by that of another row; `false` where there is none.
+    fn change(&mut self, other: &Self, by: fn(u32, u32) -> Option<u32>) -> bool {
+        let mut other = other.clone();
+        let (Some(count), Some(change)) = (self.count(), other.count()) else {
+            return false;
+        };
+        by(*count, *change).map(|result| *count = result).is_some()
     }
     /// The image the row is about, for renumbering.
     fn image(&mut self) -> Option<&mut ImageId> {
@@ -82,7 +100,7 @@ pub(crate) fn numbers<'a, T: ArrowPrimitiveType>(
     Ok(column)
 }
 
-fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, String> {
+pub(crate) fn texts<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray, String> {
     let column = batch
         .column_by_name(name)
         .ok_or_else(|| format!("no column {name}"))?;
@@ -250,8 +268,8 @@ impl Row for ActivationEntry {
         Ok(())
     }
 
-    fn add(&mut self, other: &Self) -> bool {
-        add_counts(&mut self.images, other.images)
+    fn count(&mut self) -> Option<&mut u32> {
+        Some(&mut self.images)
     }
 }
 
@@ -283,8 +301,8 @@ impl Row for InfluenceEntry {
         Ok(())
     }
 
-    fn add(&mut self, other: &Self) -> bool {
-        add_counts(&mut self.count, other.count)
+    fn count(&mut self) -> Option<&mut u32> {
+        Some(&mut self.count)
     }
 }
 
@@ -300,6 +318,7 @@ pub(crate) struct HistogramBin {
 impl Row for HistogramBin {
     type Key = [u32; 2];
     const EQUAL_KEYS: EqualKeys = EqualKeys::Add;
+    const KEEPS_ZEROS: bool = true;
 
     number_columns! { HistogramBin {
         "channel": UInt32Type, channel <- |row| row.channel;
@@ -321,8 +340,8 @@ impl Row for HistogramBin {
         Ok(())
     }
 
-    fn add(&mut self, other: &Self) -> bool {
-        add_counts(&mut self.images, other.images)
+    fn count(&mut self) -> Option<&mut u32> {
+        Some(&mut self.images)
     }
 }
 
@@ -520,7 +539,7 @@ impl Row for ImageRecord {
     }
 }
 
-fn check_image(image: ImageId, bounds: &Bounds) -> Result<(), &'static str> {
+pub(crate) fn check_image(image: ImageId, bounds: &Bounds) -> Result<(), &'static str> {
     if bounds.images.contains(&image.0) {
         Ok(())
     } else {
@@ -551,7 +570,7 @@ fn check_cell([label, prediction]: [u32; 2], bounds: &Bounds) -> Result<(), &'st
 }
 
 /// Paths are joined to the image root by consumers: they must stay below it.
-fn check_path(path: &str) -> Result<(), &'static str> {
+pub(crate) fn check_path(path: &str) -> Result<(), &'static str> {
     if path.is_empty() || path.len() > LONGEST_PATH_BYTES {
         return Err("a path is empty or too long");
     }
@@ -559,10 +578,6 @@ fn check_path(path: &str) -> Result<(), &'static str> {
         return Err("a path leaves the image root");
     }
     Ok(())
-}
-
-fn add_counts(total: &mut u32, more: u32) -> bool {
-    total.checked_add(more).map(|sum| *total = sum).is_some()
 }
 
 /// The longest start of a reason that may be stored.

@@ -1,8 +1,9 @@
 //! A shard: the results of consecutive images, written once and never changed.
 //!
-//! Layout: `shards/<start>-<end>/` with one Parquet file per non-empty table and `shard.json`, which
+//! Layout: `shards/<start>-<end>/` with one Parquet file per non-empty table and `done.json`, which
 //! holds size and hash of each and the hash of what the shard was made from. The rename of a flushed
-//! temporary folder is the commit: before it nothing has happened, after it the shard stays.
+//! temporary folder is the commit: before it nothing has happened, after it the shard stays. Of several
+//! attempts at a shard the first rename wins; the others must have come to the same bytes.
 
 use crate::durable::{self, FileEntry, TEMPORARY_PREFIX};
 use crate::error::{IoContext, StoreError};
@@ -14,6 +15,7 @@ use crate::tables::{Bounds, ImageRange, TableId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use summit_tables::{
     ActivationEntry, ConvMaxCounts, ImageRecord, LayerTables, ModelInfo, SkippedImage,
@@ -21,7 +23,8 @@ use summit_tables::{
 
 /// Name of the folder of shards in a run.
 pub(crate) const SHARDS: &str = "shards";
-const SHARD_JSON: &str = "shard.json";
+/// What says that a shard is done.
+pub const DONE_NAME: &str = "done.json";
 const LARGEST_BYTES: u64 = 64 << 20;
 
 /// Everything the pass found in consecutive images. Every image of the range is in exactly one of
@@ -47,7 +50,7 @@ pub(crate) struct Shard {
     pub(crate) note: ShardNote,
 }
 
-/// The content of `shard.json`.
+/// The content of `done.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ShardNote {
     pub(crate) schema_version: u32,
@@ -71,6 +74,12 @@ impl Shard {
     }
 }
 
+/// Where a shard lies in the folder of its plan, `/` separated.
+#[must_use]
+pub fn shard_folder(range: ImageRange) -> String {
+    format!("{SHARDS}/{}", folder_name(range))
+}
+
 fn folder_name(range: ImageRange) -> String {
     format!("{:010}-{:010}", range.start.0, range.end.0)
 }
@@ -86,10 +95,28 @@ pub(crate) fn write(
     check(info, range, data).map_err(|reason| StoreError::ShardInvalid { reason, range })?;
     let shards = run.join(SHARDS);
     let folder = shards.join(folder_name(range));
-    let temporary = shards.join(format!("{TEMPORARY_PREFIX}{}", folder_name(range)));
+    // Several processes may be at the same shard.
+    let attempt = RandomState::new().hash_one(std::process::id());
+    let temporary = shards.join(format!(
+        "{TEMPORARY_PREFIX}{}-{attempt:016x}",
+        folder_name(range)
+    ));
     let result = write_files(&temporary, spec, range, data).and_then(|note| {
         durable::sync_folder(&temporary)?;
-        fs::rename(&temporary, &folder).context("commit the shard", &folder)?;
+        match fs::rename(&temporary, &folder) {
+            Err(_) if folder.join(DONE_NAME).exists() => {
+                durable::remove_if_present(&temporary)?;
+                let first = open(&folder, spec)?;
+                if first.note.files != note.files {
+                    return Err(StoreError::shard(
+                        &folder,
+                        "another attempt came to other results",
+                    ));
+                }
+                return Ok(first);
+            }
+            outcome => outcome.context("commit the shard", &folder)?,
+        }
         durable::sync_folder(&shards)?;
         Ok(Shard { folder, note })
     });
@@ -100,13 +127,26 @@ pub(crate) fn write(
     result
 }
 
+/// A committed shard, verified, or none.
+pub(crate) fn find(
+    run: &Path,
+    spec: &RunSpec,
+    range: ImageRange,
+) -> Result<Option<Shard>, StoreError> {
+    let folder = run.join(SHARDS).join(folder_name(range));
+    if folder.try_exists().context("examine", &folder)? {
+        open(&folder, spec).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
 fn write_files(
     folder: &Path,
     spec: &RunSpec,
     range: ImageRange,
     data: &ShardData,
 ) -> Result<ShardNote, StoreError> {
-    durable::remove_if_present(folder)?;
     fs::create_dir_all(folder).context("create the folder", folder)?;
     let mut out = Output {
         folder,
@@ -145,7 +185,7 @@ fn write_files(
         reason: error.to_string(),
         range,
     })?;
-    durable::replace_file(folder, SHARD_JSON, &text)?;
+    durable::replace_file(folder, DONE_NAME, &text)?;
     Ok(note)
 }
 
@@ -249,17 +289,17 @@ pub(crate) fn scan(run: &Path, spec: &RunSpec) -> Result<Vec<Shard>, StoreError>
 
 fn open(folder: &Path, spec: &RunSpec) -> Result<Shard, StoreError> {
     let damaged = |reason: String| StoreError::shard(folder, reason);
-    let text = durable::read_text(&folder.join(SHARD_JSON), LARGEST_BYTES)
+    let text = durable::read_text(&folder.join(DONE_NAME), LARGEST_BYTES)
         .map_err(|error| damaged(error.to_string()))?;
     let note: ShardNote =
-        serde_json::from_str(&text).map_err(|error| damaged(format!("shard.json: {error}")))?;
+        serde_json::from_str(&text).map_err(|error| damaged(format!("done.json: {error}")))?;
     let range = note.images;
     let named = folder
         .file_name()
         .is_some_and(|name| *name == *folder_name(range));
     if !named || range.is_empty() || range.end.0 > spec.images.listed {
         return Err(damaged(
-            "shard.json and the folder's name disagree".to_owned(),
+            "done.json and the folder's name disagree".to_owned(),
         ));
     }
     if note.schema_version != SCHEMA_VERSION || note.made_from != made_from(spec, range)? {

@@ -5,20 +5,25 @@ use crate::durable::{read_text, replace_file};
 use crate::error::StoreError;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use summit_tables::SourceKind;
 
 /// Name of the file in the run folder.
 const SOURCE_NAME: &str = "source.json";
 
 /// Longest file that is read, bytes.
-const LONGEST_BYTES: u64 = 1 << 20;
+const LONGEST_BYTES: u64 = 256 << 20;
 
-/// What a run remembers of where it was made: for pictures, and for running the network again on a few
-/// images.
+/// What a run remembers of where it was made: for whoever does a shard of it, for pictures, and for running
+/// the network again on a few images.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Source {
-    /// Folder of the images.
+    /// Where the images are: a folder, an archive, a list, a URL.
     pub images: Option<PathBuf>,
+    /// What that is.
+    pub kind: SourceKind,
+    /// Archives or tables, in the order of the inventory.
+    pub containers: Vec<String>,
     /// The network.
     pub model: Option<PathBuf>,
     /// Channels, height and width of the input, where they were given.

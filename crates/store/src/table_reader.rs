@@ -8,7 +8,7 @@ use crate::error::StoreError;
 use crate::pages;
 use crate::rows::Row;
 use crate::table_writer::{BATCH_ROWS, check_order};
-use crate::tables::Bounds;
+use crate::tables::{Bounds, ImageRange};
 use arrow::array::RecordBatch;
 use arrow::datatypes::Field;
 use arrow::error::ArrowError;
@@ -20,6 +20,7 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::vec;
 use summit_tables::caught;
@@ -71,36 +72,55 @@ impl CellFilter {
         self.label.is_none_or(|wanted| wanted == label)
             && self.prediction.is_none_or(|wanted| wanted == prediction)
     }
+}
 
-    /// Whether a row group can hold an admitted row. Cell tables begin with label, prediction.
-    fn admits_group(self, group: &RowGroupMetaData) -> bool {
-        let within = |column: usize, wanted: Option<u32>| {
-            let statistics = group
-                .columns()
-                .get(column)
-                .and_then(|chunk| chunk.statistics());
-            match (wanted, statistics) {
-                (Some(wanted), Some(Statistics::Int32(values))) => {
-                    // Parquet keeps unsigned numbers in signed ones, bit for bit.
-                    let low = values.min_opt().map_or(0, |value| value.cast_unsigned());
-                    let high = values
-                        .max_opt()
-                        .map_or(u32::MAX, |value| value.cast_unsigned());
-                    (low..=high).contains(&wanted)
-                }
-                _ => true,
+/// Which row groups of a table to read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum GroupFilter {
+    /// Of a table by cell, which begins with label, prediction.
+    Cells(CellFilter),
+    /// Of a table by image, which begins with it.
+    Images(ImageRange),
+}
+
+impl GroupFilter {
+    /// Whether a row group can hold a wanted row.
+    fn admits(self, group: &RowGroupMetaData) -> bool {
+        match self {
+            Self::Cells(CellFilter { label, prediction }) => [label, prediction]
+                .into_iter()
+                .enumerate()
+                .all(|(column, wanted)| {
+                    wanted.is_none_or(|wanted| values(group, column).contains(&wanted))
+                }),
+            Self::Images(ImageRange { start, end }) => {
+                let found = values(group, 0);
+                *found.start() < end.0 && start.0 <= *found.end()
             }
-        };
-        within(0, self.label) && within(1, self.prediction)
+        }
     }
 }
 
-/// Opens a table. With a filter, row groups without an admitted cell are not read; single rows of
-/// other cells still come and are for the caller to drop.
+/// Smallest and largest value of a column in a row group.
+fn values(group: &RowGroupMetaData, column: usize) -> RangeInclusive<u32> {
+    let chunk = group.columns().get(column);
+    let Some(Statistics::Int32(values)) = chunk.and_then(|chunk| chunk.statistics()) else {
+        return 0..=u32::MAX;
+    };
+    // Parquet keeps unsigned numbers in signed ones, bit for bit.
+    let low = values.min_opt().map_or(0, |value| value.cast_unsigned());
+    let high = values
+        .max_opt()
+        .map_or(u32::MAX, |value| value.cast_unsigned());
+    low..=high
+}
+
+/// Opens a table. With a filter, row groups without a wanted row are not read; single rows that are
+/// not wanted still come and are for the caller to drop.
 pub(crate) fn read_table<T: Row>(
     path: &Path,
     bounds: Bounds,
-    filter: Option<CellFilter>,
+    filter: Option<GroupFilter>,
 ) -> Result<RowStream<T>, StoreError> {
     let reader = guarded(path, || open::<T>(path, filter))?;
     Ok(Box::new(TableRows::<T> {
@@ -114,7 +134,7 @@ pub(crate) fn read_table<T: Row>(
 
 fn open<T: Row>(
     path: &Path,
-    filter: Option<CellFilter>,
+    filter: Option<GroupFilter>,
 ) -> Result<ParquetRecordBatchReader, String> {
     let mut file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
     check_footer(&mut file)?;
@@ -128,7 +148,7 @@ fn open<T: Row>(
     let groups = metadata.metadata().row_groups();
     let mut chosen = Vec::new();
     for (index, group) in groups.iter().enumerate() {
-        if filter.is_some_and(|filter| !filter.admits_group(group)) {
+        if filter.is_some_and(|filter| !filter.admits(group)) {
             continue;
         }
         if !(0..=LARGEST_ROW_GROUP).contains(&group.num_rows()) {

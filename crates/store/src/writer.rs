@@ -4,10 +4,11 @@
 //! then the final tables are written aside and put in place, then the manifest says `complete`, and
 //! only then are the shards removed. Every step can be repeated.
 
-use crate::assemble::{Assembled, Input, Workspace, assemble};
+use crate::assemble::{Assembled, Input, Origin, Workspace, assemble};
 use crate::durable;
 use crate::error::{IoContext, StoreError};
 use crate::manifest::{Counts, MANIFEST_NAME, Manifest, RunState, SCHEMA_VERSION, joined};
+use crate::plan::PLAN_NAME;
 use crate::shard::{self, SHARDS, Shard, ShardData};
 use crate::spec::RunSpec;
 use crate::tables::ImageRange;
@@ -48,14 +49,14 @@ impl RunWriter {
         if !begun {
             check_empty(path)?;
         }
-        let lock = lock(path)?;
+        let lock = lock(path, Hold::Alone)?;
         durable::remove_leftovers(path)?;
         let mut manifest = begin(path, &spec)?;
         let shards_folder = path.join(SHARDS);
         let mut shards = Vec::new();
         if manifest.state == RunState::Complete {
             // The process may have been stopped between the last manifest and the removal.
-            durable::remove_if_present(&shards_folder)?;
+            remove_scaffold(path)?;
         } else {
             fs::create_dir_all(&shards_folder).context("create the folder", &shards_folder)?;
             durable::remove_leftovers(&shards_folder)?;
@@ -69,6 +70,15 @@ impl RunWriter {
             shards,
             _lock: lock,
         })
+    }
+
+    /// Continues the run that is there, with what it was begun with.
+    ///
+    /// # Errors
+    /// There is none; see [`Self::create_or_resume`].
+    pub fn resume(path: &Path) -> Result<Self, StoreError> {
+        let manifest = Manifest::load(path)?;
+        Self::create_or_resume(path, manifest.spec)
     }
 
     /// What the manifest says now.
@@ -162,14 +172,14 @@ impl RunWriter {
         self.complete_from(&inputs)
     }
 
-    /// [`Self::finalize`] from any inputs that cover the image list.
-    pub(crate) fn complete_from(&mut self, inputs: &[Input]) -> Result<&Manifest, StoreError> {
+    /// [`Self::finalize`] from anything that covers the image list.
+    pub(crate) fn complete_from(&mut self, origin: &impl Origin) -> Result<&Manifest, StoreError> {
         let workspace = Workspace::create(&self.path)?;
         let Assembled {
             counts,
             paths_sha256,
             files,
-        } = assemble(&self.spec, inputs, &workspace)?;
+        } = assemble(&self.spec, origin, &workspace)?;
         workspace.publish(&self.path)?;
         drop(workspace);
         let all = ImageRange::new(0, counts.listed);
@@ -184,9 +194,15 @@ impl RunWriter {
         complete.store(&self.path)?;
         self.manifest = complete;
         self.shards.clear();
-        durable::remove_if_present(&self.path.join(SHARDS))?;
+        remove_scaffold(&self.path)?;
         Ok(&self.manifest)
     }
+}
+
+/// What only an unfinished run needs.
+fn remove_scaffold(path: &Path) -> Result<(), StoreError> {
+    durable::remove_if_present(&path.join(PLAN_NAME))?;
+    durable::remove_if_present(&path.join(SHARDS))
 }
 
 /// A folder that may become a run: nothing in it but a lock and leftovers of a first attempt.
@@ -203,14 +219,27 @@ fn check_empty(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub(crate) fn lock(path: &Path) -> Result<File, StoreError> {
+/// How a run's lock is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// By the one writer.
+    Alone,
+    /// By those who do shards.
+    Shared,
+}
+
+pub(crate) fn lock(path: &Path, hold: Hold) -> Result<File, StoreError> {
     let name = path.join(LOCK_NAME);
     let file = File::options()
         .create(true)
         .append(true)
         .open(&name)
         .context("open", &name)?;
-    match file.try_lock() {
+    let outcome = match hold {
+        Hold::Alone => file.try_lock(),
+        Hold::Shared => file.try_lock_shared(),
+    };
+    match outcome {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked {
             path: path.to_path_buf(),

@@ -195,13 +195,13 @@ fn a_damaged_shard_is_named_and_can_be_deleted() {
             },
         },
         Case {
-            what: "shard.json",
-            file: "shard.json",
+            what: "done.json",
+            file: "done.json",
             change: |bytes| bytes.truncate(50),
         },
         Case {
             what: "other inputs",
-            file: "shard.json",
+            file: "done.json",
             change: |bytes| {
                 let text = String::from_utf8(bytes.clone()).unwrap();
                 *bytes = text

@@ -13,6 +13,7 @@
 //! of the number of images. Nothing depends on the number of threads or on the shard split.
 
 mod accumulate;
+mod ahead;
 mod pass;
 mod predict;
 mod run;

@@ -1,27 +1,39 @@
 //! Drives the workers over shards of images.
 
 use crate::accumulate::{Accumulator, ShardTables};
+use crate::ahead::{Ahead, End};
 use crate::pass::Pass;
 use crate::worker::Worker;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use summit_images::{DecodeLimits, ImageItem, ImageSource, Preprocessing, load_and_preprocess};
-use summit_tables::{ClassId, ImageId, ImageRecord, SkippedImage};
+use std::time::{Duration, Instant};
+use summit_images::{DecodeLimits, ImageItem, ImageSource, Preprocessing, ReadError, preprocess};
+use summit_tables::{ClassId, ImageRecord, SkippedImage};
 
 /// The images of a run.
 #[derive(Clone, Copy)]
 pub struct Inputs<'a> {
     /// Where bytes come from.
     pub source: &'a dyn ImageSource,
-    /// All images, sorted; position = id.
+    /// Images with consecutive ids, which hold every range.
     pub items: &'a [ImageItem],
-    /// One per image.
+    /// One per item.
     pub labels: &'a [Option<ClassId>],
     /// How pixels become the network's input.
     pub preprocessing: &'a Preprocessing,
     /// Bounds of decoding.
     pub limits: &'a DecodeLimits,
+}
+
+impl<'a> Inputs<'a> {
+    /// An image by id, and its label.
+    fn find(&self, image: u32) -> Option<(&'a ImageItem, Option<ClassId>)> {
+        let first = self.items.first()?.image.0;
+        let index = image.checked_sub(first)? as usize;
+        let label = self.labels.get(index).copied().flatten();
+        Some((self.items.get(index)?, label))
+    }
 }
 
 /// How far a run is; read while it goes on.
@@ -37,7 +49,7 @@ pub struct Progress {
     pub top5: AtomicU32,
     /// Labelled images.
     pub labelled: AtomicU32,
-    /// Nanoseconds all workers spent in decoding and preprocessing.
+    /// Nanoseconds spent in reading, decoding and preprocessing.
     pub decode_ns: AtomicU64,
     /// Nanoseconds all workers spent in the network and its summaries.
     pub network_ns: AtomicU64,
@@ -76,7 +88,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Summarises the images of every range with `threads` workers and hands each finished shard to
 /// `commit`, on the calling thread, in the order they finish. Once `stop` is set no new shard is
-/// begun. Shards are handed over one at a time, so at most `threads + 2` are in memory.
+/// begun. Shards are handed over one at a time, so at most `threads + 2` are in memory. Where the source
+/// is far away, further threads read ahead of the workers (`ahead`), a bounded number of images.
 ///
 /// # Errors
 /// The first error of `commit`, after which workers stop at once; or that of the backend.
@@ -98,20 +111,37 @@ pub fn run_shards<E>(
     });
     let abort = AtomicBool::new(false);
     let (sender, receiver) = mpsc::sync_channel::<(Range<u32>, ShardTables)>(1);
+    let readers = inputs.source.read_ahead();
+    let ahead = Ahead::new(readers, runners.len());
+    let fetch = || fetch(inputs, take(&queue, pass, stop, &abort)?);
     std::thread::scope(|scope| {
+        let (ahead, fetch) = (&ahead, &fetch);
+        for _ in 0..readers {
+            scope.spawn(move || {
+                let _here = ahead.present(End::Reader);
+                while let Some(fetched) = fetch() {
+                    let bytes = fetched.bytes.as_ref().map_or(0, Vec::len);
+                    if !ahead.put(fetched, bytes) {
+                        break;
+                    }
+                }
+            });
+        }
         let mut workers = Vec::new();
         for worker in runners {
             let sender = sender.clone();
-            let (queue, abort) = (&queue, &abort);
             workers.push(scope.spawn(move || {
+                let _here = ahead.present(End::Taker);
                 let mut job = Job {
                     worker,
                     inputs,
                     pixels: vec![0.0; inputs.preprocessing.output_len()],
                     progress,
                 };
-                while let Some((shard, image)) = take(queue, pass, stop, abort) {
-                    job.image(&shard, image);
+                let next = || if readers > 0 { ahead.take() } else { fetch() };
+                while let Some(fetched) = next() {
+                    let shard = Arc::clone(&fetched.shard);
+                    job.image(fetched);
                     if let Some(done) = finish_if_last(&shard)
                         && sender.send(done).is_err()
                     {
@@ -180,6 +210,30 @@ fn finish_if_last(shard: &Mutex<Shard>) -> Option<(Range<u32>, ShardTables)> {
     Some((shard.range.clone(), sums.finish()))
 }
 
+/// An image with its bytes.
+struct Fetched<'a> {
+    shard: Arc<Mutex<Shard>>,
+    item: &'a ImageItem,
+    label: Option<ClassId>,
+    bytes: Result<Vec<u8>, ReadError>,
+    /// What reading them took.
+    time: Duration,
+}
+
+/// Reads an image that was taken.
+fn fetch<'a>(inputs: Inputs<'a>, (shard, image): (Arc<Mutex<Shard>>, u32)) -> Option<Fetched<'a>> {
+    let start = Instant::now();
+    let (item, label) = inputs.find(image)?;
+    let bytes = inputs.source.read(item);
+    Some(Fetched {
+        shard,
+        item,
+        label,
+        bytes,
+        time: start.elapsed(),
+    })
+}
+
 /// What one worker thread holds.
 struct Job<'a> {
     worker: Worker,
@@ -189,20 +243,25 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn image(&mut self, shard: &Mutex<Shard>, index: u32) {
-        let image = ImageId(index);
-        let Some(item) = self.inputs.items.get(image.index()) else {
-            return;
-        };
-        let outcome = self.summarize(item, image);
-        let mut shard = lock(shard);
+    fn image(&mut self, fetched: Fetched<'_>) {
+        let Fetched {
+            shard,
+            item,
+            label,
+            bytes,
+            time,
+        } = fetched;
+        let outcome = bytes
+            .map_err(|reason| reason.to_string())
+            .and_then(|bytes| self.summarize(item, label, &bytes, time));
+        let mut shard = lock(&shard);
         let Some(sums) = &mut shard.sums else { return };
         match outcome {
             Ok((record, summary)) => sums.add(record, &summary),
             Err(reason) => {
                 self.progress.skipped.fetch_add(1, Ordering::Relaxed);
                 sums.skip(SkippedImage {
-                    image,
+                    image: item.image,
                     path: item.path.clone(),
                     reason,
                 });
@@ -213,29 +272,28 @@ impl Job<'_> {
     fn summarize(
         &mut self,
         item: &ImageItem,
-        image: ImageId,
+        label: Option<ClassId>,
+        bytes: &[u8],
+        reading: Duration,
     ) -> Result<(ImageRecord, crate::ImageSummary), String> {
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         let Inputs {
-            source,
             preprocessing,
             limits,
-            labels,
             ..
         } = self.inputs;
-        let size = load_and_preprocess(source, item, limits, preprocessing, &mut self.pixels)
+        let size = preprocess(bytes, limits, preprocessing, &mut self.pixels)
             .map_err(|reason| reason.to_string())?;
         let decoded = start.elapsed();
-        let label = labels.get(image.index()).copied().flatten();
         let summary = self
             .worker
             .summarize(&self.pixels, label)
             .map_err(|reason| reason.to_string())?;
         let progress = self.progress;
-        let nanoseconds = |time: std::time::Duration| time.as_nanos() as u64;
+        let nanoseconds = |time: Duration| time.as_nanos() as u64;
         progress
             .decode_ns
-            .fetch_add(nanoseconds(decoded), Ordering::Relaxed);
+            .fetch_add(nanoseconds(reading + decoded), Ordering::Relaxed);
         progress
             .network_ns
             .fetch_add(nanoseconds(start.elapsed() - decoded), Ordering::Relaxed);
@@ -255,7 +313,7 @@ impl Job<'_> {
                 .fetch_add(u32::from(rank.is_some()), Ordering::Relaxed);
         }
         let record = ImageRecord {
-            image,
+            image: item.image,
             path: item.path.clone(),
             label,
             top_classes: prediction.top_classes,

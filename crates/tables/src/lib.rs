@@ -7,6 +7,7 @@
 pub mod caught;
 pub mod flow;
 pub mod ids;
+pub mod list;
 pub mod model;
 pub mod run;
 pub mod top_channels;
@@ -14,6 +15,7 @@ pub mod top_channels;
 pub use caught::{caught, one_line};
 pub use flow::{BIAS, EdgeSum, FlowHeader, FlowTables, ScoreSum};
 pub use ids::{ChannelId, ClassId, ConvId, ImageId, LayerId};
+pub use list::{ImageItem, ListHash, Place, PlannedImage, SourceKind};
 pub use model::{Block, BlockEdge, BlockStep, ChannelLink, ConvInfo, LayerInfo, ModelInfo};
 pub use run::{
     ActivationEntry, ClassEntry, ConvMaxCounts, DatasetExample, GroupId, Grouping, ImageRecord,

@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub mod about;
+pub mod change;
 pub mod channels;
 pub mod check;
 pub mod classes;
@@ -16,9 +17,11 @@ pub mod graph;
 pub mod inspect;
 pub mod merge;
 pub mod paths;
+pub mod plan;
 pub mod predictions;
 pub mod run;
 pub mod serve;
+pub mod shard;
 pub mod similar;
 pub mod whatif;
 

@@ -201,6 +201,9 @@ fn every_command_explains_itself() {
         "inspect",
         "check",
         "run",
+        "plan",
+        "shard",
+        "add",
         "graph",
         "classes",
         "predictions",
@@ -215,13 +218,12 @@ fn every_command_explains_itself() {
     ] {
         let outcome = Summit::new(command).arg("--help").expect(0, &[]);
         assert!(outcome.stdout.contains("Usage: summit "), "{command}");
-        // Options of other kinds do not slip under the heading of preprocessing.
-        let preprocessing = outcome.stdout.split("Preprocessing (").nth(1);
-        for flag in ["--out", "--json", "--threads", "--model"] {
-            assert!(
-                !preprocessing.unwrap_or_default().contains(flag),
-                "{command} {flag}"
-            );
+        // Options of other kinds do not slip under the last headings.
+        for heading in ["Preprocessing (", "Images on servers"] {
+            let below = outcome.stdout.split(heading).nth(1).unwrap_or_default();
+            for flag in ["--out", "--json", "--threads", "--model"] {
+                assert!(!below.contains(flag), "{command} {flag}");
+            }
         }
     }
 }

@@ -44,6 +44,11 @@ impl Summit {
         self
     }
 
+    pub fn environment(mut self, variables: &[(&str, &str)]) -> Self {
+        self.0.envs(variables.iter().copied());
+        self
+    }
+
     /// The same arguments for another launcher.
     pub fn launched_by(self, mut launcher: Command) -> Self {
         launcher.args(self.0.get_args()).stdin(Stdio::null());

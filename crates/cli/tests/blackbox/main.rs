@@ -23,7 +23,10 @@ mod images;
 mod memory;
 mod models;
 mod run_folders;
+mod server;
+mod shards;
 mod single_class;
+mod sources;
 
 #[path = "../../../nn/tests/common/file.rs"]
 #[allow(dead_code, reason = "a part of it serves here")]

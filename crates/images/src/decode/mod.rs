@@ -1,6 +1,6 @@
 //! Bytes of an image file to RGB pixels.
 //!
-//! Place in the flow: after [`crate::source`], before [`crate::preprocess`]. The format is told
+//! Place in the flow: after [`crate::source`], before [`mod@crate::preprocess`]. The format is told
 //! from the content, never from the file's name. `[bytes]` in, [`DecodedImage`]
 //! `[height, width, 3]` u8 out, turned upright as its EXIF orientation says.
 //!

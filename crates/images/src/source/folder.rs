@@ -4,14 +4,14 @@
 //! result is sorted, so that the order in which a system lists a folder never shows. What cannot be
 //! read is recorded and passed over.
 
+use super::collect::Collector;
 use super::{
-    ImageItem, ImageList, ImageSource, ListHash, ReadError, ScanOptions, SkippedPath, SourceError,
+    ImageItem, ImageList, ImageSource, Place, ReadError, ScanOptions, SkippedPath, SourceError,
+    SourceKind,
 };
-use sha2::{Digest, Sha256};
 use std::fs;
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
-use summit_tables::ImageId;
+use summit_objects::read_file;
 
 /// Extensions taken for images (lower case); what a file really is its content says.
 pub const IMAGE_EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "gif"];
@@ -60,18 +60,16 @@ impl ImageFolder {
         })
     }
 
+    /// The list alone.
+    pub(super) fn into_list(self) -> ImageList {
+        self.list
+    }
+
     /// Reads images below `root` whose paths are known from elsewhere; lists none.
     #[must_use]
     pub fn unlisted(root: PathBuf) -> Self {
         Self {
-            list: ImageList {
-                root,
-                items: Vec::new(),
-                folders: Vec::new(),
-                skipped: Vec::new(),
-                ignored_files: 0,
-                list_hash: ListHash([0; 32]),
-            },
+            list: Collector::new(SourceKind::Folder, root).into_list(),
             max_file_bytes: ScanOptions::default().max_file_bytes,
         }
     }
@@ -83,35 +81,20 @@ impl ImageSource for ImageFolder {
     }
 
     fn read(&self, item: &ImageItem) -> Result<Vec<u8>, ReadError> {
-        let relative = Path::new(&item.path);
-        if !relative
-            .components()
-            .all(|component| matches!(component, Component::Normal(_)))
-        {
-            return Err(ReadError::OutsideRoot);
-        }
-        let path = self.list.root.join(relative);
-        // Before opening: opening a pipe would wait for its writer.
-        let metadata = fs::metadata(&path)?;
-        if !metadata.is_file() {
-            return Err(ReadError::NotAFile);
-        }
-        let too_large = ReadError::TooLarge {
-            limit_bytes: self.max_file_bytes,
-        };
-        if metadata.len() > self.max_file_bytes {
-            return Err(too_large);
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-        // The file may grow between the two calls, hence the second bound.
-        fs::File::open(&path)?
-            .take(self.max_file_bytes.saturating_add(1))
-            .read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > self.max_file_bytes {
-            return Err(too_large);
-        }
-        Ok(bytes)
+        read_below(&self.list.root, &item.path, self.max_file_bytes)
     }
+}
+
+/// The bytes of a file below a folder.
+pub(super) fn read_below(root: &Path, path: &str, limit_bytes: u64) -> Result<Vec<u8>, ReadError> {
+    let relative = Path::new(path);
+    if !relative
+        .components()
+        .all(|component| matches!(component, Component::Normal(_)))
+    {
+        return Err(ReadError::OutsideRoot);
+    }
+    Ok(read_file(&root.join(relative), limit_bytes)?)
 }
 
 /// A scan in progress.
@@ -299,36 +282,19 @@ impl<'a> Scan<'a> {
         } else {
             self.found = loose;
         }
-        self.found.sort_unstable();
-        self.folders.sort_unstable();
-        self.skipped
-            .sort_unstable_by(|a, b| (&a.path, &a.reason).cmp(&(&b.path, &b.reason)));
-        let mut hasher = Sha256::new();
-        let mut items = Vec::with_capacity(self.found.len());
-        for (index, (path, size_bytes)) in self.found.into_iter().enumerate() {
-            hasher.update(path.as_bytes());
-            // A path holds no zero byte, so the fields cannot run into each other.
-            hasher.update([0]);
-            hasher.update(size_bytes.to_le_bytes());
+        let mut found = Collector::new(SourceKind::Folder, self.root.to_owned());
+        found.folders.extend(self.folders);
+        found.skipped = self.skipped;
+        found.ignored_files = self.ignored_files;
+        for (path, size_bytes) in self.found {
             let folder = path.split_once('/').map(|(folder, _)| folder.to_owned());
-            items.push(ImageItem {
-                image: ImageId::from_index(index),
-                path,
-                folder,
-            });
+            found.push(path, folder, Place::Own, &size_bytes.to_le_bytes());
         }
-        ImageList {
-            root: self.root.to_owned(),
-            items,
-            folders: self.folders,
-            skipped: self.skipped,
-            ignored_files: self.ignored_files,
-            list_hash: ListHash(hasher.finalize().into()),
-        }
+        found.into_list()
     }
 }
 
-fn has_image_extension(name: &str) -> bool {
+pub(super) fn has_image_extension(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(stem, extension)| {
         !stem.is_empty()
             && IMAGE_EXTENSIONS
@@ -340,6 +306,7 @@ fn has_image_extension(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use summit_objects::ObjectError;
 
     fn touch(root: &Path, path: &str, bytes: &[u8]) {
         let path = root.join(path);
@@ -489,7 +456,7 @@ mod tests {
         let item = source.list().items[0].clone();
         assert!(matches!(
             source.read(&item),
-            Err(ReadError::TooLarge { limit_bytes: 4 })
+            Err(ReadError::Object(ObjectError::TooLarge { limit_bytes: 4 }))
         ));
         for path in ["../x.png", "/etc/hostname", "a/../../x", "a"] {
             let item = ImageItem {

@@ -1,35 +1,34 @@
 //! Where images come from: the sorted list of a run's images, and their bytes.
 //!
-//! Place in the flow: first. [`ImageSource`] is what the rest of the program sees; [`ImageFolder`]
-//! is the source on disk (`class/.../image`, as torchvision's ImageFolder reads it). A list is sorted
-//! by path bytewise, and an [`ImageId`] is a position in it, so the same folder gives the same ids
-//! on every machine.
+//! Place in the flow: first. [`ImageSource`] is what the rest of the program sees: a list, and the bytes of
+//! each image of it. [`ImageFolder`] is the source on disk (`class/.../image`, as torchvision's ImageFolder
+//! reads it); [`Images`] is every source: folders here or in a bucket, WebDataset archives, Parquet tables
+//! of images, lists of paths and URLs.
 //!
-//! This module holds what every source shares; `folder` is the source on disk.
-//! Memory: one [`ImageItem`] an image. Time: one `stat` an image; reading is bounded by
-//! [`ScanOptions::max_file_bytes`]. Symbolic links are followed; one that leads back to a folder it
-//! lies in is skipped.
+//! Who an image is does not depend on what holds it: its *path* is its name, below its class where the
+//! name has no folder of its own (`collect`). A list is sorted by path bytewise, and an [`ImageId`](summit_tables::ImageId) is a
+//! position in it, so the same images give the same ids from every source on every machine.
+//!
+//! `folder`, `archive`, `table` and `listed` each make a list; `anywhere` tells which is meant, and reads.
+//! Memory: one [`ImageItem`] an image. Reading is bounded by [`ScanOptions::max_file_bytes`]. Symbolic links
+//! are followed; one that leads back to a folder it lies in is skipped.
 
+mod anywhere;
+mod archive;
+mod chunks;
+mod collect;
 mod folder;
+mod listed;
+mod table;
 
+pub use anywhere::Images;
 pub use folder::{IMAGE_EXTENSIONS, ImageFolder};
+pub use summit_tables::{ImageItem, ListHash, Place, SourceKind};
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use summit_tables::ImageId;
-
-/// One image of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImageItem {
-    /// Position in the list.
-    pub image: ImageId,
-    /// Path relative to the root, `/` separated.
-    pub path: String,
-    /// First component of the path: the class folder; `None` for unlabelled images.
-    pub folder: Option<String>,
-}
+use summit_objects::ObjectError;
 
 /// Something below the root that was passed over, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,58 +39,18 @@ pub struct SkippedPath {
     pub reason: String,
 }
 
-/// SHA-256 over the relative paths and file sizes of a list: tells whether a list is the same.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct ListHash(pub [u8; 32]);
-
-impl fmt::Display for ListHash {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for ListHash {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "ListHash({self})")
-    }
-}
-
-impl From<ListHash> for String {
-    fn from(hash: ListHash) -> Self {
-        hash.to_string()
-    }
-}
-
-impl TryFrom<String> for ListHash {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let problem = || format!("`{}` is not a SHA-256 in hexadecimal", text.escape_debug());
-        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(problem());
-        }
-        let mut hash = [0; 32];
-        for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            *byte = std::str::from_utf8(digits)
-                .ok()
-                .and_then(|digits| u8::from_str_radix(digits, 16).ok())
-                .ok_or_else(problem)?;
-        }
-        Ok(Self(hash))
-    }
-}
-
 /// The images of a source, in the order of their ids.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageList {
-    /// Where the paths start.
+    /// What holds the images.
+    pub kind: SourceKind,
+    /// Where the paths start; a URL as it is written, for what is not on disk.
     pub root: PathBuf,
+    /// Archives or tables, in the order [`Place`] counts them.
+    pub containers: Vec<String>,
     /// `[n_images]`, sorted by path bytewise; `items[i].image == ImageId(i)`.
     pub items: Vec<ImageItem>,
-    /// Class folders, sorted, also those without an image; empty for unlabelled images.
+    /// Words for classes, sorted, also those without an image; empty for unlabelled images.
     pub folders: Vec<String>,
     /// What was passed over, sorted by path.
     pub skipped: Vec<SkippedPath>,
@@ -111,6 +70,11 @@ pub trait ImageSource: Send + Sync {
     /// # Errors
     /// When the image cannot be read or exceeds the source's size limit; a reason to skip it.
     fn read(&self, item: &ImageItem) -> Result<Vec<u8>, ReadError>;
+
+    /// How many images may usefully be read at a time beside those in work: 0 where bytes are at hand.
+    fn read_ahead(&self) -> usize {
+        0
+    }
 }
 
 /// Why a source could not be opened at all.
@@ -143,6 +107,14 @@ pub enum SourceError {
         /// Entries that could not be read.
         skipped: usize,
     },
+    /// Something that holds images cannot be read.
+    #[error("cannot read the images: {reason}: {location}")]
+    Object {
+        /// As it may be shown.
+        location: String,
+        /// Why.
+        reason: String,
+    },
     /// More entries than [`ScanOptions::max_entries`]: a wrong folder, or links that multiply it.
     #[error("more than {limit} files and folders below the image folder: {root}", root = root.display())]
     TooManyEntries {
@@ -156,18 +128,12 @@ pub enum SourceError {
 /// Why one image's bytes could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The system refused.
-    #[error("the file cannot be read: {0}")]
-    Io(#[from] io::Error),
-    /// Over [`ScanOptions::max_file_bytes`].
-    #[error("the file is larger than the limit of {limit_bytes} bytes")]
-    TooLarge {
-        /// The limit.
-        limit_bytes: u64,
-    },
-    /// A device, pipe or folder under an image's name.
-    #[error("it is not a regular file")]
-    NotAFile,
+    /// No bytes, or too many.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// The table that holds the image.
+    #[error("the table that holds it cannot be read: {0}")]
+    Table(String),
     /// The path of the item leaves the root; lists may come from a file.
     #[error("its path leads outside the image folder")]
     OutsideRoot,
@@ -183,26 +149,11 @@ pub struct ScanOptions {
 }
 
 impl Default for ScanOptions {
-    /// 256 MB a file, 50 million entries.
+    /// 64 MB a file, 50 million entries.
     fn default() -> Self {
         Self {
-            max_file_bytes: 256_000_000,
+            max_file_bytes: 64_000_000,
             max_entries: 50_000_000,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn list_hash_survives_json() {
-        let hash = ListHash(std::array::from_fn(|i| i as u8 * 7));
-        let text = serde_json::to_string(&hash).unwrap();
-        assert_eq!(serde_json::from_str::<ListHash>(&text).unwrap(), hash);
-        for bad in ["\"\"", "\"zz\"", &format!("\"{}\"", "é".repeat(32))] {
-            assert!(serde_json::from_str::<ListHash>(bad).is_err());
         }
     }
 }
