@@ -65,6 +65,7 @@ function manifest() {
     top_rule: { mass: 0.03 },
     faithfulness: [],
     photos: false,
+    draws: false,
     layers,
     pictures: {
       overview_tile: 32,

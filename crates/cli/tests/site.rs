@@ -677,7 +677,7 @@ fn feature_visualisations_are_shown_once_they_are_there() {
     assert_eq!(shown("/bundle/media/feature/1/2.jpg"), 404);
     let none = served.json("/bundle/features/1.json");
     assert_eq!(none["channel"], serde_json::json!([]));
-    assert_eq!(none["on_request"], Value::Bool(true));
+    assert_eq!(served.json("/bundle/manifest.json")["draws"], true);
     let layers = served.json("/bundle/manifest.json")["layers"].clone();
     let channel = format!("{}:2", layers[1]["name"].as_str().unwrap());
     let run = folder.to_str().unwrap();
@@ -748,10 +748,7 @@ fn feature_visualisations_are_shown_once_they_are_there() {
     let exported = std::fs::read(site.join("bundle/media/feature/1/2.jpg")).unwrap();
     assert!(exported == picture.body);
     let served = Served::start(&site, &[]);
-    assert_eq!(
-        served.json("/bundle/features/1.json")["on_request"],
-        Value::Bool(false)
-    );
+    assert_eq!(served.json("/bundle/manifest.json")["draws"], false);
     let own = format!("http://{}", served.host);
     let refused = served.post("/bundle/media/feature/1/3.jpg", &own, "");
     assert_eq!(refused.status, 405);

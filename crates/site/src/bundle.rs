@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use summit_explain::embedding::{Umap, method_name};
+use summit_explain::graph::ChannelOrder;
 use summit_explain::predictions::by_margin;
 use summit_explain::slice::Group;
 use summit_explain::slice::explained_class;
@@ -99,6 +100,7 @@ pub struct Bundle {
     maps: OnceLock<Maps>,
     image_maps: OnceLock<Maps>,
     tops: OnceLock<Vec<TopsOfLayer>>,
+    pub(crate) order: OnceLock<ChannelOrder>,
 }
 
 impl Bundle {
@@ -135,6 +137,7 @@ impl Bundle {
             maps: OnceLock::new(),
             image_maps: OnceLock::new(),
             tops: OnceLock::new(),
+            order: OnceLock::new(),
             questions,
         })
     }
@@ -657,7 +660,7 @@ pub(crate) fn rounded(value: f32) -> f32 {
     format!("{value:.3e}").parse().unwrap_or(value)
 }
 
-fn get_or_make<T>(
+pub(crate) fn get_or_make<T>(
     cell: Option<&OnceLock<T>>,
     make: impl FnOnce() -> Result<T, SiteError>,
 ) -> Result<&T, SiteError> {

@@ -61,7 +61,6 @@ impl Bundle {
     pub(crate) fn feature_file(&self, layer: LayerId) -> Result<FeatureFile, SiteError> {
         let mut file = FeatureFile {
             schema_version: BUNDLE_SCHEMA_VERSION,
-            on_request: self.painter.is_some(),
             ..FeatureFile::default()
         };
         let features = Features::open(self.questions.run(), self.layer(layer)?)?;

@@ -4,18 +4,22 @@
 //! Place in the flow: [`crate::bundle`] asks, `query` answers. Nothing here needs the network: a part
 //! of a class is made of whole cells of the confusion matrix.
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, get_or_make};
 use crate::file::{GraphOf, Part};
 use crate::schema::{BUNDLE_SCHEMA_VERSION, CarrierFile, FurtherInput, InputFile};
 use crate::{BundleFile, SiteError};
 use std::collections::{BTreeMap, BTreeSet};
+use summit_explain::graph::ChannelOrder;
 use summit_explain::slice::Group;
 use summit_explain::{AttributionGraph, GraphParameters, GroupSpec, Measure, class_name};
-use summit_query::{GraphChoices, NoRecount, QueryError, measured_edges};
+use summit_query::{GraphChoices, NoRecount, QueryError, in_parallel, measured_edges};
 use summit_tables::{ChannelId, ClassId, ImageId, ImageRecord, LayerId, ScoreExample};
 
 /// Further inputs listed per channel of a graph.
 const INPUTS_PER_CHANNEL: usize = 8;
+
+/// Classes whose graphs decide the order of channels, about.
+const ORDERED_CLASSES: usize = 16;
 
 /// Top channels kept in memory for all images and layers; runs with more list no carriers.
 const MOST_TOP_CHANNELS: usize = 50_000_000;
@@ -159,11 +163,39 @@ impl Bundle {
         let graph = self
             .questions
             .held_graph(&self.group(of)?, of.measure, &choices(), &NoRecount);
-        graph.map_err(|problem| match problem {
+        let mut graph = graph.map_err(|problem| match problem {
             QueryError::NotMeasured { .. } => SiteError::Absent {
                 what: BundleFile::Graph(of).to_string(),
             },
             problem => problem.into(),
+        })?;
+        if of.part == Some(Part::Prediction(of.class)) {
+            let name = class_name(self.questions.classes(), of.class);
+            graph.group.name = format!("{name}, right");
+        }
+        graph.place_along(self.order()?);
+        Ok(graph)
+    }
+
+    /// The order of channels in all graphs, so that it is the same for every class and measure.
+    fn order(&self) -> Result<&ChannelOrder, SiteError> {
+        get_or_make(Some(&self.order), || {
+            // Evenly over the classes, so that a long list costs no more than a short one.
+            let step = self.groups.len().div_ceil(ORDERED_CLASSES).max(1);
+            let classes: Vec<_> = self.groups.iter().step_by(step).collect();
+            let graphs = in_parallel(&classes, |&&(class, _)| {
+                let group = self.class_group(class)?;
+                let held = self.questions.measures(&group.name, &group.targets);
+                let graph = |measure| {
+                    self.questions
+                        .held_graph(&group, Some(measure), &choices(), &NoRecount)
+                };
+                held.into_iter()
+                    .map(graph)
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(SiteError::from)
+            })?;
+            Ok(ChannelOrder::of(&graphs.concat()))
         })
     }
 

@@ -51,6 +51,9 @@ pub struct SiteManifest {
     pub pictures: Option<PictureFacts>,
     /// The server runs the network on photographs sent to it.
     pub photos: bool,
+    /// The server draws feature visualisations that are asked for: by a POST without content to their
+    /// `media/feature` address.
+    pub draws: bool,
     /// Images that could not be used, at most 100.
     pub skipped: Vec<SkippedFacts>,
 }
@@ -161,8 +164,6 @@ pub struct FeatureFile {
     pub unnatural: Vec<bool>,
     /// There is a strip as well, `media/feature-detail`.
     pub detail: Vec<bool>,
-    /// Others are drawn when asked for: by a POST without content to their `media/feature` address.
-    pub on_request: bool,
 }
 
 /// An image that could not be used.

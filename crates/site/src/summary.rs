@@ -71,6 +71,7 @@ pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
             ..PICTURES
         }),
         photos: bundle.look.is_some(),
+        draws: bundle.painter.is_some(),
         skipped: skipped.collect::<Result<_, _>>()?,
     })
 }

@@ -12,8 +12,6 @@ export interface FeatureFile {
   unnatural: boolean[];
   /** There is a strip of further pictures. */
   detail: boolean[];
-  /** Others are drawn when asked for. */
-  on_request: boolean;
 }
 
 export interface Feature {
@@ -61,9 +59,5 @@ export class Features {
       unnatural: file.unnatural[place] ?? false,
       detail: file.detail[place] ?? false,
     };
-  }
-
-  onRequest(layer: number): boolean {
-    return this.#files.get(layer)?.on_request ?? false;
   }
 }

@@ -3,6 +3,7 @@ import { expect, test } from './site';
 
 const VIEWS: [string, string][] = [
   ['graph', 'class=s01'],
+  ['signed graph', 'class=s02&measure=flow'],
   ['channel', ''],
   ['compare', 'class=s01&compare=s03'],
   ['errors', 'view=errors&cell=s01,s03'],

@@ -82,7 +82,6 @@ test('feature visualisations take the place of crops, where there are any', asyn
         naturalness: column(0.4),
         unnatural: column(true),
         detail: column(false),
-        on_request: false,
       },
     });
   });
@@ -104,4 +103,26 @@ test('feature visualisations take the place of crops, where there are any', asyn
   await expect(panel.getByRole('img', { name: 'Feature visualisation' })).toBeVisible();
   await expect(panel.getByText('Excites it 150 % as much as its best image.')).toBeVisible();
   await expect(panel.getByText(/trust it less/)).toBeVisible();
+});
+
+test('a feature visualisation is drawn on request, where there is a server', async ({
+  site,
+  page,
+}, info) => {
+  await site.open('class=s01&node=block3/relu:1');
+  const panel = page.getByRole('complementary');
+  const button = panel.getByRole('button', { name: 'Draw a feature visualisation' });
+  if (info.project.name === 'export') {
+    await expect(panel.getByText('Classes using this channel')).toBeVisible();
+    await expect(button).toHaveCount(0);
+    return;
+  }
+  let asked = '';
+  await page.route('**/media/feature/3/1.jpg', (route) => {
+    asked = route.request().method();
+    return route.fulfill({ status: 202 });
+  });
+  await button.click();
+  await expect(panel.getByRole('button', { name: 'Being drawn …' })).toBeDisabled();
+  expect(asked).toBe('POST');
 });

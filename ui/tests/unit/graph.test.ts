@@ -219,8 +219,8 @@ describe('files', () => {
   it('CSV has one line an edge', () => {
     const lines = csvText(data, view, shown).trim().split('\r\n');
     expect(lines).toHaveLength(1 + view.edges.length);
-    expect(lines[1]).toBe('a/relu,1,,b/relu,5,,,1,,,,');
-    expect(lines.at(-1)).toBe('b/relu,6,,output,tench,,,7,,,,');
+    expect(lines[1]).toBe('a/relu,1,,b/relu,5,,,1,,,,,,,');
+    expect(lines.at(-1)).toBe('b/relu,6,,output,tench,,,7,,,,,,,');
   });
 
   it('SVG escapes names and is well formed', () => {

@@ -14,6 +14,7 @@ export const manifest: SiteManifest = {
   top_rule: { mass: 0.03 },
   faithfulness: [],
   photos: false,
+  draws: false,
   layers: [
     {
       name: 'a/relu',

@@ -18,7 +18,7 @@ function signedGraph(): AttributionGraph {
       from: edge.from,
       to: edge.to,
       kind: place === 0 ? ('opposes' as const) : ('supports' as const),
-      effect: { mean: place === 0 ? -2 : 1, interval: null },
+      effect: { mean: place === 0 ? -2 : 1, interval: [-3, 3] as [number, number] },
       top_images: 3,
     })),
   };
@@ -37,7 +37,8 @@ describe('signed graphs', () => {
 
   it('keep the figures of both when compared', () => {
     const [a, b] = [signedGraph(), signedGraph()];
-    b.edges[0] = { ...b.edges[0]!, effect: { mean: 3, interval: [2, 4] } };
+    const [first] = b.edges;
+    if (first) first.effect = { mean: 3, interval: [2, 4] };
     const edge = viewGraph(a, b).edges[0];
     expect(edge?.effect.map((effect) => effect?.mean)).toEqual([-2, 3]);
   });
@@ -78,11 +79,14 @@ describe('the measure of what is shown', () => {
   });
 
   it('is one that both have when two are compared', async () => {
-    const [a, b, c] = [0, 1, 2].map((id) => ({ id, part: 'all' as const }));
-    expect(await measures([a!, b!], null)).toEqual(['flow', 'flow']);
+    const whole = (id: number) => ({ id, part: 'all' as const });
+    expect(await measures([whole(0), whole(1)], null)).toEqual(['flow', 'flow']);
     expect(asked).toEqual(['graphs/0.json', 'graphs/flow/1.json']);
-    expect(await measures([b!, c!], 'lrp')).toEqual(['conv-max', 'conv-max']);
-    expect(await measures([a!, { id: 0, part: 'wrong' }], null)).toEqual(['conv-max', 'conv-max']);
+    expect(await measures([whole(1), whole(2)], 'lrp')).toEqual(['conv-max', 'conv-max']);
+    expect(await measures([whole(0), { id: 0, part: 'wrong' }], null)).toEqual([
+      'conv-max',
+      'conv-max',
+    ]);
   });
 });
 

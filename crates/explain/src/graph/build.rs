@@ -1,8 +1,8 @@
 //! Puts an attribution graph together from the tables of a group.
 
 use super::{
-    AttributionGraph, EdgeKind, GRAPH_SCHEMA_VERSION, GraphClass, GraphEdge, GraphGroup,
-    GraphLayer, GraphNode, GraphParameters, Measure, RecordedParameters, layout,
+    AttributionGraph, ChannelOrder, EdgeKind, GRAPH_SCHEMA_VERSION, GraphClass, GraphEdge,
+    GraphGroup, GraphLayer, GraphNode, GraphParameters, Measure, RecordedParameters, layout,
 };
 use crate::{
     Csr, Estimate, ExplainError, KeptEdge, kept_edges, logit_edges, mass_cut, pagerank,
@@ -360,7 +360,8 @@ impl Draft {
         graph.parameters = parameters;
         graph.edges.sort_by_key(|edge| (edge.to, edge.from));
         graph.logit_edges.sort_by_key(|edge| (edge.to, edge.from));
-        place(graph);
+        count_edges(graph);
+        place(graph, None);
         self.graph
     }
 }
@@ -403,8 +404,8 @@ fn filled_edge(from: u32, to: u32, fill: impl FnOnce(&mut GraphEdge)) -> GraphEd
     edge
 }
 
-/// Gives every node its numbers of edges, and every node and class its place in its row.
-pub(super) fn place(graph: &mut AttributionGraph) {
+/// Gives every node its numbers of edges.
+pub(super) fn count_edges(graph: &mut AttributionGraph) {
     for edge in &graph.edges {
         graph.nodes[edge.from as usize].out_edges += 1;
         graph.nodes[edge.to as usize].in_edges += 1;
@@ -412,6 +413,10 @@ pub(super) fn place(graph: &mut AttributionGraph) {
     for edge in &graph.logit_edges {
         graph.nodes[edge.from as usize].out_edges += 1;
     }
+}
+
+/// Gives every node and class its place in its row.
+pub(super) fn place(graph: &mut AttributionGraph, order: Option<&ChannelOrder>) {
     let mut widths = vec![0usize; graph.layers.len() + 1];
     let mut position_in_row = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
@@ -437,7 +442,12 @@ pub(super) fn place(graph: &mut AttributionGraph) {
             weight: graph.edge_weight(edge),
         });
     }
-    let places = layout::place_rows(&widths, &edges);
+    let mut ranked = vec![Vec::new(); top + 1];
+    for node in &graph.nodes {
+        let rank = order.and_then(|order| order.rank(node.layer, node.channel));
+        ranked[node.layer as usize].push(rank);
+    }
+    let places = layout::place_rows(&widths, &edges, &ranked);
     for (node, position) in graph.nodes.iter_mut().zip(position_in_row) {
         node.x = places[node.layer as usize][position];
     }

@@ -4,7 +4,8 @@
 //! figures of both groups, so that it is drawn and read like any other graph.
 
 use super::{
-    AttributionGraph, EdgeKind, GraphClass, GraphEdge, GraphNode, SecondNode, Side, build::place,
+    AttributionGraph, EdgeKind, GraphClass, GraphEdge, GraphNode, SecondNode, Side,
+    build::{count_edges, place},
 };
 use crate::Csr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,7 +47,8 @@ pub fn join(first: &ConvMaxGraph, second: &ConvMaxGraph) -> AttributionGraph {
             x: 0.0,
         })
         .collect();
-    place(&mut graph);
+    count_edges(&mut graph);
+    place(&mut graph, None);
     graph
 }
 

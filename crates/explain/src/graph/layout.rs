@@ -5,6 +5,8 @@
 //! fewest crossings seen; then each row is moved towards its neighbours' weighted mean while nodes
 //! stay a unit apart, a least-squares problem that isotonic regression solves exactly.
 //!
+//! Nodes with a rank keep that order among each other whatever the crossings; only the others move.
+//!
 //! Deterministic: starts from the given order, ties keep it, no randomness. `O(sweeps x E log E)`.
 
 const ORDER_SWEEPS: usize = 16;
@@ -21,8 +23,10 @@ pub(super) struct RowEdge {
 /// Neighbours of each node of a row: (position in the other row, weight).
 type Neighbours = Vec<Vec<(usize, f64)>>;
 
-struct Rows {
+struct Rows<'a> {
     widths: Vec<usize>,
+    /// Per row: the ranks of its nodes.
+    ranked: &'a [Vec<Option<u32>>],
     /// `below[r]`: neighbours in row r - 1; empty lists for the first row.
     below: Vec<Neighbours>,
     /// `above[r]`: neighbours in row r + 1; empty lists for the last row.
@@ -34,8 +38,13 @@ struct Rows {
 ///
 /// * `widths`: nodes of each row, lowest first.
 /// * `edges`: element r joins rows r and r + 1; positions must lie within the rows.
-pub(super) fn place_rows(widths: &[usize], edges: &[Vec<RowEdge>]) -> Vec<Vec<f64>> {
-    let rows = Rows::new(widths, edges);
+/// * `ranked`: per row the ranks of its nodes; `None` for those that may stand anywhere.
+pub(super) fn place_rows(
+    widths: &[usize],
+    edges: &[Vec<RowEdge>],
+    ranked: &[Vec<Option<u32>>],
+) -> Vec<Vec<f64>> {
+    let rows = Rows::new(widths, edges, ranked);
     let order = rows.best_order();
     let mut places = rows.places(&order);
     let leftmost = places
@@ -49,8 +58,14 @@ pub(super) fn place_rows(widths: &[usize], edges: &[Vec<RowEdge>]) -> Vec<Vec<f6
     places
 }
 
-impl Rows {
-    fn new(widths: &[usize], edges: &[Vec<RowEdge>]) -> Self {
+/// Per row: the nodes from left to right in the order with the fewest crossings found; arguments as for
+/// [`place_rows`], no ranks.
+pub(super) fn order_rows(widths: &[usize], edges: &[Vec<RowEdge>]) -> Vec<Vec<usize>> {
+    Rows::new(widths, edges, &[]).best_order()
+}
+
+impl<'a> Rows<'a> {
+    fn new(widths: &[usize], edges: &[Vec<RowEdge>], ranked: &'a [Vec<Option<u32>>]) -> Self {
         let empty = || {
             widths
                 .iter()
@@ -59,6 +74,7 @@ impl Rows {
         };
         let mut rows = Self {
             widths: widths.to_vec(),
+            ranked,
             below: empty(),
             above: empty(),
         };
@@ -76,16 +92,21 @@ impl Rows {
     /// Per row: the nodes from left to right.
     fn best_order(&self) -> Vec<Vec<usize>> {
         let mut order: Vec<Vec<usize>> = self.widths.iter().map(|&w| (0..w).collect()).collect();
+        for row in 0..order.len() {
+            self.keep_ranks(&mut order, row);
+        }
         let mut best = order.clone();
         let mut fewest = self.crossings(&order);
         for sweep in 0..ORDER_SWEEPS {
             if sweep % 2 == 0 {
                 for row in 1..order.len() {
                     sort_by_barycentre(&mut order, row, row - 1, &self.below[row]);
+                    self.keep_ranks(&mut order, row);
                 }
             } else {
                 for row in (0..order.len().saturating_sub(1)).rev() {
                     sort_by_barycentre(&mut order, row, row + 1, &self.above[row]);
+                    self.keep_ranks(&mut order, row);
                 }
             }
             let crossings = self.crossings(&order);
@@ -95,6 +116,23 @@ impl Rows {
             }
         }
         best
+    }
+
+    /// Puts the ranked nodes of a row, in their order, into the places that ranked nodes hold.
+    fn keep_ranks(&self, order: &mut [Vec<usize>], row: usize) {
+        let Some(ranks) = self.ranked.get(row) else {
+            return;
+        };
+        let rank = |node: usize| ranks.get(node).copied().flatten();
+        let mut ranked: Vec<usize> = order[row].clone();
+        ranked.retain(|&node| rank(node).is_some());
+        ranked.sort_by_key(|&node| rank(node));
+        let mut next = ranked.into_iter();
+        for place in &mut order[row] {
+            if rank(*place).is_some() {
+                *place = next.next().unwrap_or(*place);
+            }
+        }
     }
 
     fn crossings(&self, order: &[Vec<usize>]) -> u64 {
@@ -282,7 +320,7 @@ mod tests {
 
     #[test]
     fn crossed_pairs_are_uncrossed() {
-        let places = place_rows(&[2, 2], &[vec![edge(0, 1), edge(1, 0)]]);
+        let places = place_rows(&[2, 2], &[vec![edge(0, 1), edge(1, 0)]], &[]);
         assert!(
             (places[0][0] < places[0][1]) == (places[1][1] < places[1][0]),
             "{places:?}"
@@ -292,15 +330,15 @@ mod tests {
 
     #[test]
     fn a_parent_stands_over_its_children() {
-        let places = place_rows(&[3, 1], &[vec![edge(0, 0), edge(1, 0), edge(2, 0)]]);
+        let places = place_rows(&[3, 1], &[vec![edge(0, 0), edge(1, 0), edge(2, 0)]], &[]);
         assert_eq!(places, [vec![0.0, 1.0, 2.0], vec![1.0]]);
     }
 
     #[test]
     fn empty_rows_are_no_trouble() {
-        assert_eq!(place_rows(&[], &[]), Vec::<Vec<f64>>::new());
+        assert_eq!(place_rows(&[], &[], &[]), Vec::<Vec<f64>>::new());
         assert_eq!(
-            place_rows(&[0, 2, 0], &[vec![], vec![]]),
+            place_rows(&[0, 2, 0], &[vec![], vec![]], &[]),
             [vec![], vec![0.0, 1.0], vec![]]
         );
     }
@@ -340,6 +378,7 @@ mod tests {
         fn neighbours_keep_their_distance(
             widths in prop::collection::vec(1usize..7, 1..5),
             picks in prop::collection::vec((0usize..4, 0usize..7, 0usize..7), 0..30),
+            ranks in prop::collection::vec(prop::option::of(0u32..9), 7),
         ) {
             let mut edges = vec![Vec::new(); widths.len() - 1];
             for (row, lower, upper) in picks {
@@ -347,8 +386,20 @@ mod tests {
                     edges[row].push(edge(lower % widths[row], upper % widths[row + 1]));
                 }
             }
-            let places = place_rows(&widths, &edges);
-            prop_assert_eq!(&places, &place_rows(&widths, &edges));
+            let ranked: Vec<Vec<Option<u32>>> = widths
+                .iter()
+                .map(|&width| (0..width).map(|node| ranks[node]).collect())
+                .collect();
+            let places = place_rows(&widths, &edges, &ranked);
+            prop_assert_eq!(&places, &place_rows(&widths, &edges, &ranked));
+            for (row, ranks) in places.iter().zip(&ranked) {
+                let mut of_rank: Vec<(u32, f64)> =
+                    ranks.iter().zip(row).filter_map(|(rank, x)| Some(((*rank)?, *x))).collect();
+                of_rank.sort_by_key(|(rank, _)| *rank);
+                for pair in of_rank.windows(2) {
+                    prop_assert!(pair[0].0 == pair[1].0 || pair[0].1 < pair[1].1, "{:?}", of_rank);
+                }
+            }
             for row in places {
                 let mut sorted = row.clone();
                 sorted.sort_by(f64::total_cmp);

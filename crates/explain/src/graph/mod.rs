@@ -10,8 +10,10 @@
 mod build;
 mod join;
 mod layout;
+mod order;
 
 pub use join::{ConvMaxGraph, join};
+pub use order::ChannelOrder;
 
 pub use build::{FlowEdge, FlowGraphInput, GroupTables, TargetClass, conv_max_graph, flow_graph};
 
@@ -427,6 +429,11 @@ impl AttributionGraph {
             .as_ref()
             .map_or(0.0, |group| share(second, group));
         share(first, &self.group).max(other)
+    }
+
+    /// Places the nodes anew, those with a rank in `order` in that order.
+    pub fn place_along(&mut self, order: &ChannelOrder) {
+        build::place(self, Some(order));
     }
 
     /// Adds R and E of the influence sample to a graph chosen by another measure, for the columns

@@ -52,6 +52,7 @@ pictures?: PictureFacts,
  * The server runs the network on photographs sent to it.
  */
 photos: boolean, 
+draws: boolean, 
 /**
  * Images that could not be used, at most 100.
  */
