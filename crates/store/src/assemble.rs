@@ -2,8 +2,8 @@
 //!
 //! An [`Origin`] gives the rows. The usual one are [`Input`]s, sets of tables with disjoint images: tables by image
 //! are chained (shards) or merged by the new image id (runs), counts are merged and added up, examples compete
-//! for ten places. The other takes images out (see `remove`). One table is in work at a time; memory is that
-//! of its merge (see `merge`), never that of a table.
+//! for ten places. The other takes images out (see `remove`). A few threads have one table each in work; memory
+//! is that of their merges (see `merge`), never that of a table.
 
 use crate::durable::{self, FileEntry, HashingFile, TEMPORARY_PREFIX, hexadecimal};
 use crate::error::{IoContext, StoreError};
@@ -21,10 +21,15 @@ use std::io::{BufWriter, Write};
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use summit_tables::{
-    ActivationEntry, BestExamples, ChannelId, DatasetExample, ImageId, ImageRecord, InfluenceEntry,
-    RangeExamples, SkippedImage, Thumbnail, TopChannel,
+    ActivationEntry, BestExamples, ChannelId, ConvId, DatasetExample, ImageId, ImageRecord,
+    InfluenceEntry, LayerId, RangeExamples, SkippedImage, Thumbnail, TopChannel, in_parallel_on,
+    processors,
 };
+
+/// Tables in work at a time: each has up to [`crate::merge::FAN_IN`] files open.
+const MOST_THREADS: usize = 8;
 
 /// A set of tables about images no other input has.
 pub(crate) struct Input {
@@ -66,7 +71,7 @@ impl Input {
 }
 
 /// Where the rows of the final tables come from.
-pub(crate) trait Origin {
+pub(crate) trait Origin: Sync {
     /// A table by image, with the ids of the run to be.
     fn by_image<T: Row>(
         &self,
@@ -208,27 +213,13 @@ pub(crate) fn assemble(
     let target = Target { spec, workspace };
     let (counts, paths_sha256, mut files) = target.images(origin)?;
     let info = &spec.model.info;
-    let mut shown = ImageSet::new(spec.images.listed);
-    for layer in info.layers.iter().map(|layer| layer.id) {
-        let table = TableId::TopChannels(layer);
-        files.push(target.write(table, origin.by_image::<TopChannel>(table, &target)?)?);
-        let table = TableId::Examples(layer);
-        let rows = origin.examples(table, &target)?;
-        let best = ranked(rows, BestExamples::insert, BestExamples::into_rows)?;
-        files.push(target.examples(table, best, &mut shown)?);
-        let table = TableId::RangeExamples(layer);
-        let rows = origin.examples(table, &target)?;
-        let range = ranked(rows, RangeExamples::insert, RangeExamples::into_rows)?;
-        files.push(target.examples(table, range, &mut shown)?);
-        let table = TableId::Activations(layer);
-        files.push(target.write(table, origin.counts::<ActivationEntry>(table, &target)?)?);
-        let table = TableId::Histograms(layer);
-        files.push(target.write(table, origin.counts::<HistogramBin>(table, &target)?)?);
-    }
-    for conv in &info.convs {
-        let table = TableId::Influence(conv.id);
-        files.push(target.write(table, origin.counts::<InfluenceEntry>(table, &target)?)?);
-    }
+    let layers = info.layers.iter().map(|layer| Part::Layer(layer.id));
+    let convs = info.convs.iter().map(|conv| Part::Conv(conv.id));
+    let parts: Vec<Part> = layers.chain(convs).collect();
+    let threads = processors().min(MOST_THREADS);
+    let shown = ImageSet::new(spec.images.listed);
+    let made = in_parallel_on(threads, &parts, |part| target.part(origin, *part, &shown))?;
+    files.extend(made.into_iter().flatten());
     files.push(target.thumbnails(origin, &shown)?);
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Assembled {
@@ -236,6 +227,13 @@ pub(crate) fn assemble(
         paths_sha256,
         files,
     })
+}
+
+/// Tables that are made by one thread.
+#[derive(Clone, Copy)]
+enum Part {
+    Layer(LayerId),
+    Conv(ConvId),
 }
 
 /// A list of examples per channel, from any number of them. Memory: the lists.
@@ -252,27 +250,60 @@ fn ranked<L: Default, R: Iterator<Item = DatasetExample>>(
     Ok(channels.into_values().flat_map(into_rows).collect())
 }
 
-/// A set of images: a bit each.
-struct ImageSet(Vec<u64>);
+/// A set of images, a bit each, that several threads add to.
+struct ImageSet(Vec<AtomicU64>);
 
 impl ImageSet {
     fn new(images: u32) -> Self {
-        Self(vec![0; images.div_ceil(u64::BITS) as usize])
+        let words = images.div_ceil(u64::BITS);
+        Self((0..words).map(|_| AtomicU64::new(0)).collect())
     }
 
-    fn insert(&mut self, ImageId(image): ImageId) {
-        if let Some(word) = self.0.get_mut((image / u64::BITS) as usize) {
-            *word |= 1 << (image % u64::BITS);
+    fn insert(&self, ImageId(image): ImageId) {
+        if let Some(word) = self.0.get((image / u64::BITS) as usize) {
+            word.fetch_or(1 << (image % u64::BITS), Ordering::Relaxed);
         }
     }
 
     fn contains(&self, ImageId(image): ImageId) -> bool {
         let word = self.0.get((image / u64::BITS) as usize);
-        word.is_some_and(|word| word & (1 << (image % u64::BITS)) != 0)
+        word.is_some_and(|word| word.load(Ordering::Relaxed) & (1 << (image % u64::BITS)) != 0)
     }
 }
 
 impl Target<'_> {
+    /// * `shown`: the images of all examples, added to.
+    fn part(
+        &self,
+        origin: &impl Origin,
+        part: Part,
+        shown: &ImageSet,
+    ) -> Result<Vec<FileEntry>, StoreError> {
+        let layer = match part {
+            Part::Layer(layer) => layer,
+            Part::Conv(conv) => {
+                let table = TableId::Influence(conv);
+                let rows = origin.counts::<InfluenceEntry>(table, self)?;
+                return Ok(vec![self.write(table, rows)?]);
+            }
+        };
+        let table = TableId::TopChannels(layer);
+        let top = self.write(table, origin.by_image::<TopChannel>(table, self)?)?;
+        let table = TableId::Examples(layer);
+        let rows = origin.examples(table, self)?;
+        let best = ranked(rows, BestExamples::insert, BestExamples::into_rows)?;
+        let best = self.examples(table, best, shown)?;
+        let table = TableId::RangeExamples(layer);
+        let rows = origin.examples(table, self)?;
+        let range = ranked(rows, RangeExamples::insert, RangeExamples::into_rows)?;
+        let range = self.examples(table, range, shown)?;
+        let table = TableId::Activations(layer);
+        let activations = self.write(table, origin.counts::<ActivationEntry>(table, self)?)?;
+        let table = TableId::Histograms(layer);
+        let histograms = self.write(table, origin.counts::<HistogramBin>(table, self)?)?;
+        Ok(vec![top, best, range, activations, histograms])
+    }
+
     fn bounds(&self, table: TableId) -> Bounds {
         let images = ImageRange::new(0, self.spec.images.listed);
         Bounds::of(table, &self.spec.model.info, images)
@@ -303,7 +334,7 @@ impl Target<'_> {
         &self,
         table: TableId,
         rows: Vec<DatasetExample>,
-        shown: &mut ImageSet,
+        shown: &ImageSet,
     ) -> Result<FileEntry, StoreError> {
         rows.iter().for_each(|row| shown.insert(row.image));
         self.write(table, Box::new(rows.into_iter().map(Ok)))
