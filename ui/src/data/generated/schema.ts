@@ -29,7 +29,7 @@ images: ImageFacts,
  */
 groups: number, 
 /**
- * What the graphs' weights are; absent where the run has no graphs.
+ * What graphs can be drawn by, the best first; none where the run has no graphs.
  */
 measures: Array<Measure>, 
 /**
@@ -52,6 +52,10 @@ pictures?: PictureFacts,
  * The server runs the network on photographs sent to it.
  */
 photos: boolean, 
+/**
+ * The server draws feature visualisations that are asked for: by a POST without content to their
+ * `media/feature` address.
+ */
 draws: boolean, 
 /**
  * Images that could not be used, at most 100.
@@ -231,6 +235,9 @@ histogram: Array<Array<number>>,
  * Wrong predictions of the class's images, most frequent first, at most 3: `[class, images]`.
  */
 confused_with: Array<Array<[number, number]>>, 
+/**
+ * What its graph can be drawn by, the best first; none where it has no graph.
+ */
 measures: Array<Array<Measure>>, };
 
 export type ConfusionTable = { 
@@ -378,12 +385,31 @@ layer: Array<number>,
  */
 channel: Array<number>, 
 /**
- * Channels of the layer below by influence, largest first: `[channel, influence, count]`, both
- * in images of the class.
+ * Channels of the layer below, the heaviest first.
  */
 inputs: Array<Array<FurtherInput>>, };
 
-export type FurtherInput = { channel: number, count: number, influence?: number, effect?: Estimate, top_images?: number, };
+export type FurtherInput = { 
+/**
+ * The lower channel.
+ */
+channel: number, 
+/**
+ * Images of the group in which it is a top channel.
+ */
+count: number, 
+/**
+ * Images.
+ */
+influence?: number, 
+/**
+ * Mean of E, logits.
+ */
+effect?: Estimate, 
+/**
+ * Images in which it is among the 5 largest of the channel.
+ */
+top_images?: number, };
 
 export type PhotoFile = { 
 /**
@@ -480,8 +506,6 @@ mean: number,
  */
 interval?: [number, number], };
 
-export type SignedHeader = { images: number, bias_share: number, };
-
 export type AttributionGraph = { 
 /**
  * [`GRAPH_SCHEMA_VERSION`].
@@ -499,6 +523,9 @@ second_group?: GraphGroup,
  * What weights and scores are.
  */
 measure: Measure, 
+/**
+ * Under a signed measure: what was measured, and how far it can be trusted.
+ */
 signed?: SignedHeader, 
 /**
  * How it was made.
@@ -534,6 +561,17 @@ name: string,
  * Images of the group in the activation counts.
  */
 images: number, };
+
+export type SignedHeader = { 
+/**
+ * Images measured.
+ */
+images: number, 
+/**
+ * Sum over shown channels of |bias| as a share of the sum of |score|, `[0, ...)`; layers but the
+ * first.
+ */
+bias_share: number, };
 
 export type RecordedParameters = { 
 /**
@@ -616,6 +654,9 @@ out_edges: number,
  * Not selected by score; here because no selected channel influences the class logit.
  */
 added_for_logit?: boolean, 
+/**
+ * What no channel below explains of its score, logits; only under a signed measure.
+ */
 bias?: Estimate, 
 /**
  * In a joint graph: whose node it is.
