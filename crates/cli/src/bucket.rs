@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use summit_objects::{ObjectError, Objects, Patience, joined, shown};
 use summit_store::{DONE_NAME, ImageRange, PLAN_FILES, shard_folder};
+use summit_tables::in_parallel_on;
 
 /// Largest file of a plan or shard, bytes.
 const LARGEST_BYTES: u64 = 8 << 30;
@@ -85,7 +85,7 @@ impl Shards {
             .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
             .filter(|name| !matches!(name, Ok(name) if name == DONE_NAME))
             .collect::<Result<Vec<_>>>()?;
-        at_once(&names, |name| {
+        in_parallel_on(AT_ONCE, &names, |name| -> Result<()> {
             let place = place(name);
             let bytes = fs::read(folder.join(name))?;
             self.objects
@@ -111,7 +111,7 @@ impl Shards {
             .objects
             .list(&shards, MOST_FILES)
             .with_context(|| shown(&shards))?;
-        at_once(&found, |object| {
+        in_parallel_on(AT_ONCE, &found, |object| -> Result<()> {
             let mut parts = object.location.rsplit('/');
             let (name, shard) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
             if [name, shard]
@@ -128,29 +128,7 @@ impl Shards {
             fs::create_dir_all(&folder)?;
             fs::write(folder.join(name), bytes)?;
             Ok(())
-        })
-    }
-}
-
-/// Does something with every item, [`AT_ONCE`] at a time; the first failure ends it.
-fn at_once<T: Sync>(items: &[T], work: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
-    let next = AtomicUsize::new(0);
-    let worker = || -> Result<()> {
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = work(item) {
-                next.store(items.len(), Ordering::Relaxed);
-                return Err(error);
-            }
-        }
+        })?;
         Ok(())
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..AT_ONCE.min(items.len()))
-            .map(|_| scope.spawn(worker))
-            .collect();
-        workers.into_iter().try_for_each(|worker| {
-            let failed = || anyhow::anyhow!("a thread failed");
-            worker.join().unwrap_or_else(|_| Err(failed()))
-        })
-    })
+    }
 }

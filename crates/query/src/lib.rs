@@ -12,7 +12,6 @@
 mod error;
 mod graphs;
 mod maps;
-mod parallel;
 mod questions;
 mod signed;
 mod tables;
@@ -20,7 +19,6 @@ mod tables;
 pub use error::QueryError;
 pub use graphs::{GraphChoices, NoRecount, Recount};
 pub use maps::{MapOf, Mapped, Maps};
-pub use parallel::in_parallel;
 pub use questions::Questions;
 pub use signed::{flow_key, graph_of_flow, measured_edges};
 pub use tables::{GroupChannel, GroupExample, LayerNeighbours, LayerOutliers};

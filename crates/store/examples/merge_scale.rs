@@ -241,20 +241,22 @@ fn influence(
 ) -> ConvMaxCounts {
     let cells = predictions.iter().flat_map(|&prediction| {
         let step = if prediction == label {
-            inputs / 100
+            (inputs / 100).max(1)
         } else {
             inputs / 4
         };
         (0..outputs).flat_map(move |output| {
-            (0..inputs)
-                .step_by(step.max(1) as usize)
-                .map(move |input| InfluenceEntry {
+            (0..inputs).step_by(step as usize).map(move |input| {
+                let chance =
+                    mix(u64::from(label * 7 + prediction) << 32 | u64::from(output << 12 | input));
+                InfluenceEntry {
                     label,
                     prediction,
                     output,
-                    input,
-                    count: 1 + input % 40,
-                })
+                    input: (input + chance % step).min(inputs - 1),
+                    count: 1 + chance / step % 40,
+                }
+            })
         })
     });
     ConvMaxCounts {

@@ -2,8 +2,8 @@
 //!
 //! An [`Origin`] gives the rows. The usual one are [`Input`]s, sets of tables with disjoint images: tables by image
 //! are chained (shards) or merged by the new image id (runs), counts are merged and added up, examples compete
-//! for ten places. The other takes images out (see `remove`). One table is in work at a time; memory is that
-//! of its merge (see `merge`), never that of a table.
+//! for ten places. The other takes images out (see `remove`). A few threads have one table each in work; memory
+//! is that of their merges (see `merge`), never that of a table.
 
 use crate::durable::{self, FileEntry, HashingFile, TEMPORARY_PREFIX, hexadecimal};
 use crate::error::{IoContext, StoreError};
@@ -22,8 +22,12 @@ use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use summit_tables::{
-    ActivationEntry, DatasetExample, ImageId, ImageRecord, InfluenceEntry, SkippedImage, TopChannel,
+    ActivationEntry, ConvId, DatasetExample, ImageId, ImageRecord, InfluenceEntry, LayerId,
+    SkippedImage, TopChannel, in_parallel_on, processors,
 };
+
+/// Tables in work at a time: each has up to [`crate::merge::FAN_IN`] files open.
+const MOST_THREADS: usize = 8;
 
 /// A set of tables about images no other input has.
 pub(crate) struct Input {
@@ -65,7 +69,7 @@ impl Input {
 }
 
 /// Where the rows of the final tables come from.
-pub(crate) trait Origin {
+pub(crate) trait Origin: Sync {
     /// A table by image, with the ids of the run to be.
     fn by_image<T: Row>(
         &self,
@@ -204,20 +208,12 @@ pub(crate) fn assemble(
     let target = Target { spec, workspace };
     let (counts, paths_sha256, mut files) = target.images(origin)?;
     let info = &spec.model.info;
-    for layer in info.layers.iter().map(|layer| layer.id) {
-        let table = TableId::TopChannels(layer);
-        files.push(target.write(table, origin.by_image::<TopChannel>(table, &target)?)?);
-        let table = TableId::Examples(layer);
-        files.push(target.write(table, origin.examples(table, &target)?)?);
-        let table = TableId::Activations(layer);
-        files.push(target.write(table, origin.counts::<ActivationEntry>(table, &target)?)?);
-        let table = TableId::Histograms(layer);
-        files.push(target.write(table, origin.counts::<HistogramBin>(table, &target)?)?);
-    }
-    for conv in &info.convs {
-        let table = TableId::Influence(conv.id);
-        files.push(target.write(table, origin.counts::<InfluenceEntry>(table, &target)?)?);
-    }
+    let layers = info.layers.iter().map(|layer| Part::Layer(layer.id));
+    let convs = info.convs.iter().map(|conv| Part::Conv(conv.id));
+    let parts: Vec<Part> = layers.chain(convs).collect();
+    let threads = processors().min(MOST_THREADS);
+    let made = in_parallel_on(threads, &parts, |part| target.part(origin, *part))?;
+    files.extend(made.into_iter().flatten());
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Assembled {
         counts,
@@ -226,7 +222,34 @@ pub(crate) fn assemble(
     })
 }
 
+/// Tables that are made by one thread.
+#[derive(Clone, Copy)]
+enum Part {
+    Layer(LayerId),
+    Conv(ConvId),
+}
+
 impl Target<'_> {
+    fn part(&self, origin: &impl Origin, part: Part) -> Result<Vec<FileEntry>, StoreError> {
+        let layer = match part {
+            Part::Layer(layer) => layer,
+            Part::Conv(conv) => {
+                let table = TableId::Influence(conv);
+                let rows = origin.counts::<InfluenceEntry>(table, self)?;
+                return Ok(vec![self.write(table, rows)?]);
+            }
+        };
+        let table = TableId::TopChannels(layer);
+        let top = self.write(table, origin.by_image::<TopChannel>(table, self)?)?;
+        let table = TableId::Examples(layer);
+        let examples = self.write(table, origin.examples(table, self)?)?;
+        let table = TableId::Activations(layer);
+        let activations = self.write(table, origin.counts::<ActivationEntry>(table, self)?)?;
+        let table = TableId::Histograms(layer);
+        let histograms = self.write(table, origin.counts::<HistogramBin>(table, self)?)?;
+        Ok(vec![top, examples, activations, histograms])
+    }
+
     fn bounds(&self, table: TableId) -> Bounds {
         let images = ImageRange::new(0, self.spec.images.listed);
         Bounds::of(table, &self.spec.model.info, images)

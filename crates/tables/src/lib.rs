@@ -2,13 +2,15 @@
 //!
 //! Place in the flow: `summarize` fills these tables, `store` writes and reads them, `explain`
 //! computes on them. No I/O, no arithmetic beyond merging. Terms are those of docs/method.md. Beside
-//! them stands what every reader of outside bytes needs: [`caught()`].
+//! them stands what every reader of outside bytes needs, [`caught()`], and work shared out among threads,
+//! [`in_parallel`].
 
 pub mod caught;
 pub mod flow;
 pub mod ids;
 pub mod list;
 pub mod model;
+pub mod parallel;
 pub mod run;
 pub mod top_channels;
 
@@ -17,6 +19,7 @@ pub use flow::{BIAS, EdgeSum, FlowHeader, FlowTables, ScoreSum};
 pub use ids::{ChannelId, ClassId, ConvId, ImageId, LayerId};
 pub use list::{ImageItem, ListHash, Place, PlannedImage, SourceKind};
 pub use model::{Block, BlockEdge, BlockStep, ChannelLink, ConvInfo, LayerInfo, ModelInfo};
+pub use parallel::{in_parallel, in_parallel_on, processors};
 pub use run::{
     ActivationEntry, ClassEntry, ConvMaxCounts, DatasetExample, GroupId, Grouping, ImageRecord,
     InfluenceEntry, LayerTables, SkippedImage, TopChannel,

@@ -5,12 +5,30 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// [`in_parallel_on`] as many threads as there are processors.
+///
+/// # Errors
+/// That of `work`.
+pub fn in_parallel<T: Sync, R: Send, E: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, E> {
+    in_parallel_on(processors(), items, work)
+}
+
+/// Processors of this machine.
+#[must_use]
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 /// What `work` makes of every item, in the order of the items; the first error in their order, after
 /// which no further item is begun.
 ///
 /// # Errors
 /// That of `work`.
-pub fn in_parallel<T: Sync, R: Send, E: Send>(
+pub fn in_parallel_on<T: Sync, R: Send, E: Send>(
+    threads: usize,
     items: &[T],
     work: impl Fn(&T) -> Result<R, E> + Sync,
 ) -> Result<Vec<R>, E> {
@@ -29,7 +47,6 @@ pub fn in_parallel<T: Sync, R: Send, E: Send>(
             }
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     std::thread::scope(|scope| {
         for _ in 1..threads.min(items.len()) {
             scope.spawn(worker);
