@@ -21,4 +21,5 @@ pub use graphs::{GraphChoices, NoRecount, Recount};
 pub use maps::{MapOf, Mapped, Maps};
 pub use questions::Questions;
 pub use signed::{flow_key, graph_of_flow, measured_edges};
+pub use summit_tables::in_parallel;
 pub use tables::{GroupChannel, GroupExample, LayerNeighbours, LayerOutliers};
