@@ -2,7 +2,7 @@
 //!
 //! Place in the flow: the first step of a run. Images anywhere become a sorted [`ImageList`]
 //! ([`source`]), bytes become RGB pixels ([`mod@decode`]), pixels become the network's input
-//! ([`mod@preprocess`]), folder names become classes ([`labels`]); [`thumbnail`] goes the way back, from
+//! ([`mod@preprocess`]), folder names become classes ([`labels`]); [`mod@thumbnail`] goes the way back, from
 //! input coordinates to a small picture cut out of the original. Nothing here knows the network.
 //!
 //! Everything read here comes from outside and is treated as hostile: sizes are checked before

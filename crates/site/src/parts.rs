@@ -7,7 +7,7 @@
 use crate::bundle::{Bundle, get_or_make};
 use crate::file::{GraphOf, Part};
 use crate::schema::{BUNDLE_SCHEMA_VERSION, CarrierFile, FurtherInput, InputFile};
-use crate::{BundleFile, SiteError};
+use crate::{BundleFile, SiteError, summary};
 use std::collections::{BTreeMap, BTreeSet};
 use summit_explain::graph::ChannelOrder;
 use summit_explain::slice::Group;
@@ -182,20 +182,18 @@ impl Bundle {
         get_or_make(Some(&self.order), || {
             // Evenly over the classes, so that a long list costs no more than a short one.
             let step = self.groups.len().div_ceil(ORDERED_CLASSES).max(1);
-            let classes: Vec<_> = self.groups.iter().step_by(step).collect();
+            let mut classes: Vec<_> = self.groups.iter().step_by(step).collect();
+            classes.retain(|(class, _)| !summary::class_measures(self, *class).is_empty());
             let graphs = in_parallel(&classes, |&&(class, _)| {
                 let group = self.class_group(class)?;
-                let held = self.questions.measures(&group.name, &group.targets);
-                let graph = |measure| {
-                    self.questions
-                        .held_graph(&group, Some(measure), &choices(), &NoRecount)
-                };
-                held.into_iter()
-                    .map(graph)
-                    .collect::<Result<Vec<_>, _>>()
-                    .map_err(SiteError::from)
+                // conv-max shows the most channels; a second measure would double the time.
+                let measure = self.questions.has_influence().then_some(Measure::ConvMax);
+                let graph = self
+                    .questions
+                    .held_graph(&group, measure, &choices(), &NoRecount);
+                Ok::<_, SiteError>(graph?)
             })?;
-            Ok(ChannelOrder::of(&graphs.concat()))
+            Ok(ChannelOrder::of(&graphs))
         })
     }
 

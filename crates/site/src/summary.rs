@@ -87,7 +87,8 @@ fn measures(bundle: &Bundle) -> Vec<Measure> {
     measures
 }
 
-fn class_measures(bundle: &Bundle, class: ClassId) -> Vec<Measure> {
+/// What the graph of a class can be drawn by, the best first.
+pub(crate) fn class_measures(bundle: &Bundle, class: ClassId) -> Vec<Measure> {
     let questions = &bundle.questions;
     questions.measures(&class_name(questions.classes(), class), &[class])
 }

@@ -24,7 +24,7 @@ export const SECTIONS: Section[] = [
   {
     id: 'graph',
     title: 'Attribution graph',
-    text: 'Rows are layers, the input side at the bottom, the class on top. A node is a channel: the larger, the more images of the class have it among their top channels; its picture is the part of an image that excites it most. An edge says which channel drives which: the wider, the more images. Click a node or an edge to see what stands behind it, and drag nodes where you want them.',
+    text: 'Rows are layers, the input side at the bottom, the class on top. A node is a channel: the larger, the more images of the class have it among their top channels; its picture is the part of an image that excites it most. An edge says which channel drives which: the wider, the more images or, under a signed measure, logits; what opposes the class is dashed. Click a node or an edge to see what stands behind it, and drag nodes where you want them.',
     region: '[aria-label="Attribution graph"]',
   },
   {
@@ -59,6 +59,14 @@ export const TERMS: [string, string][] = [
     'For an edge, the images of the class in which the lower channel contributes most to the upper one.',
   ],
   [
+    'Contribution',
+    'Under a signed measure (flow, flow-ig, lrp): what the channel adds to the margin of the class, in logits, as a mean over the images measured with its 95 % interval. Its bias share is what no channel below explains of it.',
+  ],
+  [
+    'Effect',
+    'Of an edge under a signed measure: the part of the contribution of the lower channel that passes through the upper one, in logits.',
+  ],
+  [
     'PageRank',
     'How often a random walk along the edges of the class comes by the channel: large for what many strong paths run through. Drawn as the thickness of the frame.',
   ],
@@ -67,6 +75,10 @@ export const TERMS: [string, string][] = [
     'Cosine between the counts of two classes in a layer: 1 for the same channels in the same shares, 0 for none in common.',
   ],
   ['Margin', 'Logit of the label minus the largest other logit; below 0 the prediction is wrong.'],
+  [
+    'Margin kept, SRG, stability',
+    'From summit evaluate: the share of the margin left when only as many channels as shown are kept; keeping against taking away, 0 for a random order; agreement of the first channels between two halves of the images.',
+  ],
   [
     'Trustworthiness',
     'Share of neighbours in the map that are neighbours in the layer too, 1 at best.',

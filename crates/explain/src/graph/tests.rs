@@ -196,6 +196,33 @@ fn shapes_are_checked() {
     assert!(conv_max_graph(&group, &[], &logits, &GraphParameters::default()).is_err());
 }
 
+#[test]
+fn graphs_placed_along_one_order_keep_one_order() {
+    // Each alone would stand the other way round.
+    let straight = [((0, 0, 0), 1), ((0, 1, 1), 1)];
+    let crossed = [((0, 0, 1), 1), ((0, 1, 0), 1), ((0, 2, 2), 1)];
+    let mut graphs = [
+        layered(2, 3, &straight.into()),
+        layered(2, 3, &crossed.into()),
+    ];
+    let order = ChannelOrder::of(&graphs);
+    for graph in &mut graphs {
+        graph.place_along(&order);
+        let mut nodes: Vec<&GraphNode> = graph.nodes.iter().collect();
+        nodes.sort_by(|left, right| {
+            (left.layer, left.x)
+                .partial_cmp(&(right.layer, right.x))
+                .unwrap()
+        });
+        let ranks: Vec<_> = nodes
+            .iter()
+            .map(|node| (node.layer, order.rank(node.layer, node.channel).unwrap()))
+            .collect();
+        assert!(ranks.is_sorted(), "{ranks:?}");
+    }
+    assert_eq!(order.rank(2, ChannelId(0)), None);
+}
+
 /// A graph of `layers` layers of `width` channels, all kept, with edges
 /// `(lower layer, from, to) -> influence`, of ten images.
 pub(crate) fn layered(

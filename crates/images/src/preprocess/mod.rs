@@ -3,7 +3,7 @@
 //! Place in the flow: after [`mod@crate::decode`], before the network. [`Preprocessing`] is a plain
 //! description (it goes into the run's manifest); `geometry` says which part of an image the input
 //! shows, and is the one truth shared by [`Preprocessing::apply`] and the way back in
-//! [`crate::thumbnail`]; `metadata` reads a description out of an ONNX file.
+//! [`mod@crate::thumbnail`]; `metadata` reads a description out of an ONNX file.
 //!
 //! `[height, width, 3]` u8 in, `[channels, H, W]` or `[H, W, channels]` f32 out. Resizing follows
 //! torchvision on Pillow images: `Resize(short)`, `CenterCrop`, both with their rounding, filters

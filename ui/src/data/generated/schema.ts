@@ -52,6 +52,10 @@ pictures?: PictureFacts,
  * The server runs the network on photographs sent to it.
  */
 photos: boolean, 
+/**
+ * The server draws feature visualisations that are asked for: by a POST without content to their
+ * `media/feature` address.
+ */
 draws: boolean, 
 /**
  * Images that could not be used, at most 100.
