@@ -502,6 +502,7 @@ fn an_export_holds_what_serve_shows() {
     }
     let [exported, mut live] = [&again, &served].map(|site| site.json("/bundle/manifest.json"));
     live["photos"] = false.into();
+    live["draws"] = false.into();
     assert_eq!(exported, live);
     assert_eq!(again.post("/bundle/photo", &again.own(), b"").status, 405);
     assert_eq!(again.get("/bundle/graphs/99.json").status, 404);
