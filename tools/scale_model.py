@@ -25,16 +25,16 @@ class Machine:
     # Threads a worker has.
     threads: int = 8
     # Seconds of one thread from the start of a process to its first image.
-    start_seconds: float = 0.5
+    start_seconds: float = 1.09
     # Mean size of an image of ImageNet's training set: 147,897,477,120 bytes of archives, 1,281,167 images.
     image_bytes: float = 115e3
     # Rows and bytes of a shard: a part that does not grow with its images (counts of one class), and one an image.
-    shard_rows: float = 1.40e6
-    shard_bytes: float = 2.1e6
+    shard_rows: float = 1.43e6
+    shard_bytes: float = 2.16e6
     image_rows: float = 51
     image_table_bytes: float = 570
-    # Rows a second that one process merges, once through.
-    merge_rows: float = 5e6
+    # Rows a second that two threads merge, once through.
+    merge_rows: float = 4.7e6
     # Shards merged at a time: more go through another round.
     fan_in: int = 64
 
