@@ -299,6 +299,17 @@ fn the_bundle_tells_what_the_run_holds() {
     );
 }
 
+/// A graph but for where its nodes stand: the page has one order of channels for all classes.
+fn without_places(graph: &Value) -> Value {
+    let mut graph = graph.clone();
+    for row in ["nodes", "classes"] {
+        for node in graph[row].as_array_mut().into_iter().flatten() {
+            node["x"] = Value::Null;
+        }
+    }
+    graph
+}
+
 /// The graph of the interface is the graph of `summit graph`; rows of A are those of its nodes.
 #[test]
 fn one_graph_wherever_it_is_shown() {
@@ -313,7 +324,7 @@ fn one_graph_wherever_it_is_shown() {
     ]);
     let printed: Value = serde_json::from_str(&text).unwrap();
     let graph = served.json("/bundle/graphs/4.json");
-    assert_eq!(graph, printed);
+    assert_eq!(without_places(&graph), without_places(&printed));
     let rows = served.json("/bundle/activations/4.json");
     for node in graph["nodes"].as_array().unwrap() {
         let row = &rows["layers"][node["layer"].as_u64().unwrap() as usize];
@@ -392,7 +403,7 @@ fn parts_inputs_and_carriers_fit_the_class() {
         "json",
     ];
     let printed: Value = serde_json::from_str(&succeed(&arguments)).unwrap();
-    assert_eq!(graph, printed);
+    assert_eq!(without_places(&graph), without_places(&printed));
     let size = |part: &str| {
         let answer = served.get(&format!("/bundle/graphs/{class}-{part}.json"));
         let graph: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -432,8 +443,11 @@ fn parts_inputs_and_carriers_fit_the_class() {
             .collect();
         for input in inputs["inputs"][place].as_array().unwrap() {
             further += 1;
-            assert!(!drawn.contains(&&input[0]), "{input} is drawn already");
-            assert!(input[1].as_u64().unwrap() > 0);
+            assert!(
+                !drawn.contains(&&input["channel"]),
+                "{input} is drawn already"
+            );
+            assert!(input["influence"].as_u64().unwrap() > 0);
         }
     }
     assert!(further > 0);
@@ -488,6 +502,7 @@ fn an_export_holds_what_serve_shows() {
     }
     let [exported, mut live] = [&again, &served].map(|site| site.json("/bundle/manifest.json"));
     live["photos"] = false.into();
+    live["draws"] = false.into();
     assert_eq!(exported, live);
     assert_eq!(again.post("/bundle/photo", &again.own(), b"").status, 405);
     assert_eq!(again.get("/bundle/graphs/99.json").status, 404);
