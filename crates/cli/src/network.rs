@@ -140,6 +140,25 @@ pub fn crops(questions: &Questions, images: Option<&Path>, without: &str) -> Res
     }
 }
 
+/// As [`crops`], for what needs the images themselves: thumbnails do not do.
+pub fn originals(
+    questions: &Questions,
+    images: Option<&Path>,
+    without: &str,
+) -> Result<Option<Crops>> {
+    let crops = Crops::open(questions, images.map(Path::to_path_buf), message::warning);
+    let problem = match crops {
+        Ok(crops) => match crops.problem() {
+            None => return Ok(Some(crops)),
+            Some(problem) => problem.to_owned(),
+        },
+        Err(problem @ SiteError::Picture { .. }) => problem.to_string(),
+        Err(problem) => return Err(problem.into()),
+    };
+    message::warning(&format!("{problem}; {without} (see --images)"));
+    Ok(None)
+}
+
 /// What is explained of an image of a group (docs/method.md section 1): the confusion for a cell of two
 /// classes, the margin of the group's class, or of the image's own.
 pub fn member(group: &Group, record: &ImageRecord) -> Option<Member> {

@@ -7,7 +7,7 @@ use super::flow::groups;
 use super::{default_threads, layer_name, layers};
 use crate::evidence_args::{FeaturePreset, FeatvisArgs};
 use crate::features::{FeatureMaker, FeatureSettings, Subject, alone};
-use crate::network::{RunNetwork, crops};
+use crate::network::{RunNetwork, originals};
 use crate::recount::NetworkRecount;
 use crate::{message, model, progress};
 use anyhow::{Context, Result};
@@ -38,7 +38,7 @@ pub fn run(args: &FeatvisArgs) -> Result<ExitCode> {
     }
     let wanted = sampled(wanted(args, &questions)?, args.sample);
     let without = "pictures are not compared with natural images";
-    let crops = crops(&questions, args.recount.images.as_deref(), without)?;
+    let crops = originals(&questions, args.recount.images.as_deref(), without)?;
     let maker = FeatureMaker {
         questions: &questions,
         network: &network,

@@ -6,7 +6,7 @@
 
 use super::{FeatureMaker, FeatureSettings, LayerMaker};
 use crate::message;
-use crate::network::{RunNetwork, crops};
+use crate::network::{RunNetwork, originals};
 use crate::query_args::RecountArgs;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -92,7 +92,7 @@ impl Studio {
         let questions = Questions::open(&self.run)?;
         let network = RunNetwork::open(&questions, &self.args)?;
         let without = "pictures are not compared with natural images";
-        let crops = crops(&questions, self.args.images.as_deref(), without)?;
+        let crops = originals(&questions, self.args.images.as_deref(), without)?;
         let mut prepared: Option<(LayerId, LayerMaker<'_>)> = None;
         loop {
             let (layer, channel) = order;

@@ -124,7 +124,7 @@ fn carriers_are_the_images_with_the_largest_scores() {
             looked_at += found.len();
         }
     }
-    assert!(looked_at > 50, "{looked_at}");
+    assert!(looked_at >= 40, "{looked_at}");
 }
 
 /// Mutes one channel.
