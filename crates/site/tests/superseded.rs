@@ -3,27 +3,31 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use summit_site::assets::Assets;
 use summit_site::{BundleFile, BundleSource, ServeOptions, Server, SiteError};
 
 const THREADS: usize = 2;
 
-/// What making a file takes.
-const WORK: Duration = Duration::from_millis(200);
-
-/// Takes its time, and counts what it made.
+/// Makes nothing before it is let, and counts what it began.
 #[derive(Default)]
 struct Slow {
-    made: AtomicUsize,
+    begun: AtomicUsize,
+    let_go: AtomicBool,
 }
 
 impl BundleSource for Slow {
     fn file(&self, file: BundleFile) -> Result<Vec<u8>, SiteError> {
-        std::thread::sleep(WORK);
-        self.made.fetch_add(1, Ordering::SeqCst);
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        wait_until(|| self.let_go.load(Ordering::SeqCst));
         Ok(file.to_string().into_bytes())
+    }
+}
+
+fn wait_until(reached: impl Fn() -> bool) {
+    while !reached() {
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -56,19 +60,18 @@ fn of_twenty_quick_switches_the_last_is_made_and_not_the_others() {
 
     // As a browser that gives a request up: the server has it, then the connection is closed.
     let given_up: Vec<TcpStream> = (0..19).map(|class| ask(address, class).unwrap()).collect();
-    std::thread::sleep(WORK / 2);
+    wait_until(|| source.begun.load(Ordering::SeqCst) == THREADS);
     drop(given_up);
+    // Time for the server to see it, while nothing can be done.
+    std::thread::sleep(Duration::from_secs(1));
+    source.let_go.store(true, Ordering::SeqCst);
     let mut answer = String::new();
     let mut last = ask(address, 19).unwrap();
     last.read_to_string(&mut answer).unwrap();
     assert!(answer.ends_with("graphs/19.json"), "{answer}");
-    // Whatever had been left waiting would be made by now.
-    std::thread::sleep(WORK * 19 / THREADS as u32);
-    let made = source.made.load(Ordering::SeqCst);
-    println!("{made} of 20 files were made");
-    assert!(
-        made <= THREADS + 1,
-        "{made} of 20 files were made: more than were under way, and the last"
-    );
+    // Whatever had been left waiting would be begun by now.
+    std::thread::sleep(Duration::from_secs(1));
+    let begun = source.begun.load(Ordering::SeqCst);
+    assert_eq!(begun, THREADS + 1, "those under way, and the last");
     runtime.shutdown_background();
 }
