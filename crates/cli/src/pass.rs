@@ -19,7 +19,10 @@ const ORT: &str = "ort ";
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
     /// Read again by ONNX Runtime.
-    #[cfg_attr(not(feature = "ort"), allow(dead_code))]
+    #[cfg_attr(
+        not(feature = "ort"),
+        allow(dead_code, reason = "only that backend reads the file again")
+    )]
     pub path: &'a Path,
     pub model: &'a Model,
     pub layers: &'a [LayerValue],
