@@ -69,7 +69,7 @@ struct Site {
     assets: Assets,
     guard: Guard,
     cache: Cache,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 impl Server {
@@ -92,7 +92,7 @@ impl Server {
             guard: Guard::new(address, options.hosts),
             assets: options.assets,
             cache: Cache::default(),
-            turns: Semaphore::new(options.threads.max(1)),
+            turns: Arc::new(Semaphore::new(options.threads.max(1))),
         });
         Ok(Self {
             listener,
@@ -183,8 +183,9 @@ async fn made(site: &Arc<Site>, file: BundleFile) -> Result<Arc<Entry>, SiteErro
     if let Some(entry) = site.cache.get(file) {
         return Ok(entry);
     }
-    // A request that is given up while it waits here costs nothing more.
-    let _turn = site.turns.acquire().await;
+    // A request that is given up while it waits here costs nothing more. The work keeps the turn, not
+    // the request: what is given up later still runs to its end, and is still counted.
+    let turn = Arc::clone(&site.turns).acquire_owned().await;
     if let Some(entry) = site.cache.get(file) {
         return Ok(entry);
     }
@@ -194,6 +195,7 @@ async fn made(site: &Arc<Site>, file: BundleFile) -> Result<Arc<Entry>, SiteErro
         FileKind::Jpeg => "image/jpeg",
     };
     let work = move || -> Result<Arc<Entry>, SiteError> {
+        let _turn = turn;
         Ok(Arc::new(Entry::new(source.file(file)?, content_type)))
     };
     let entry = match tokio::task::spawn_blocking(work).await {
@@ -252,9 +254,10 @@ async fn look(site: &Arc<Site>, body: Body) -> Response {
     let Ok(bytes) = axum::body::to_bytes(body, LONGEST_PHOTO_BYTES).await else {
         return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the photograph is too large");
     };
-    let _turn = site.turns.acquire().await;
+    let turn = Arc::clone(&site.turns).acquire_owned().await;
     let source = Arc::clone(&site.source);
     let looked = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let file = source.look(&bytes)?;
         Ok::<_, SiteError>(serde_json::to_vec(&file)?)
     });
