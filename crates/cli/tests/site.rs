@@ -342,7 +342,7 @@ fn one_graph_wherever_it_is_shown() {
 #[test]
 fn a_photograph_is_looked_at() {
     let served = Served::start(run(), &[]);
-    assert_eq!(served.json("/bundle/manifest.json")["photos"], true);
+    assert_eq!(served.json("/bundle/manifest.json")["network"], true);
     let images = served.json("/bundle/images/3.json");
     let path = images["path"][0].as_str().unwrap();
     let photo = std::fs::read(run().parent().unwrap().join("images").join(path)).unwrap();
@@ -382,6 +382,78 @@ fn a_photograph_is_looked_at() {
     assert_eq!(broken.status, 400);
     let said = String::from_utf8_lossy(&broken.body);
     assert!(said.contains("the photograph cannot be read"), "{said}");
+}
+
+/// A channel changed in the browser does what `summit whatif` says.
+#[test]
+fn a_changed_channel_is_tried() {
+    let served = Served::start(run(), &[]);
+    let ask = |question: Value| {
+        served.post(
+            "/bundle/whatif",
+            &served.own(),
+            question.to_string().as_bytes(),
+        )
+    };
+    let graph = served.json("/bundle/graphs/3.json");
+    let node = &graph["nodes"][0];
+    let (layer, channel) = (&node["layer"], &node["channel"]);
+    let question = |factor: f64| serde_json::json!({"class": 3, "layer": layer, "channel": channel, "factor": factor});
+
+    let answer = ask(question(0.0));
+    assert_eq!(
+        answer.status,
+        200,
+        "{}",
+        String::from_utf8_lossy(&answer.body)
+    );
+    let muted: Value = serde_json::from_slice(&answer.body).unwrap();
+    let name = &graph["layers"][layer.as_u64().unwrap() as usize]["name"];
+    let mute = format!("{}:{channel}", name.as_str().unwrap());
+    let run = run().to_str().unwrap();
+    let said = succeed(&[
+        "whatif", "--group", "label:3", "--mute", &mute, "--json", run,
+    ]);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    for (ours, theirs) in [
+        ("images", "images"),
+        ("right", "right"),
+        ("changed", "changed"),
+        ("margin", "score_change"),
+    ] {
+        assert_eq!(muted["class"][ours], said["all"][theirs], "{ours}");
+    }
+    assert_ne!(
+        muted["class"]["margin"]["mean"], 0.0,
+        "the channel does something"
+    );
+    let moved = said["confusion"].as_array().unwrap();
+    assert_eq!(muted["prediction"].as_array().unwrap().len(), moved.len());
+
+    let same: Value = serde_json::from_slice(&ask(question(1.0)).body).unwrap();
+    for images in ["class", "others"] {
+        assert_eq!(same[images]["changed"], 0);
+        assert_eq!(same[images]["margin"]["mean"], 0.0);
+        assert_eq!(same[images]["right"][0], same[images]["right"][1]);
+    }
+
+    let refused = |question: Value, status: u16, why: &str| {
+        let answer = ask(question);
+        let said = String::from_utf8_lossy(&answer.body);
+        assert_eq!(answer.status, status, "{said}");
+        assert!(said.contains(why), "{said}");
+    };
+    let odd = |layer: u32, class: u32| serde_json::json!({"class": class, "layer": layer, "channel": 0, "factor": 0.0});
+    refused(odd(999, 3), 400, "layer 999");
+    refused(odd(0, 9999), 400, "the class has no labelled images");
+    refused(serde_json::json!({"class": -1}), 400, "not understood");
+    refused(Value::String("x".repeat(5000)), 413, "too long");
+    let foreign = served.post(
+        "/bundle/whatif",
+        "http://evil.example",
+        question(0.0).to_string().as_bytes(),
+    );
+    assert_eq!(foreign.status, 403);
 }
 
 /// Parts of a class are groups of `summit graph`; what stands behind a graph fits it.

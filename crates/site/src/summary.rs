@@ -70,7 +70,7 @@ pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
             features: bundle.has_features(),
             ..PICTURES
         }),
-        photos: bundle.look.is_some(),
+        network: bundle.network.is_some(),
         draws: bundle.painter.is_some(),
         skipped: skipped.collect::<Result<_, _>>()?,
     })

@@ -2,9 +2,9 @@
 
 use crate::args::ServeArgs;
 use crate::features::QueuePainter;
-use crate::look::NetworkLook;
 use crate::message;
 use crate::query_args::RecountArgs;
+use crate::served::ServedNetwork;
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -61,10 +61,10 @@ fn open(args: &ServeArgs) -> Result<Arc<dyn BundleSource>> {
             model: args.model.clone(),
             images: args.images.clone(),
         };
-        let look = NetworkLook::new(args.run.clone(), places);
+        let network = ServedNetwork::new(args.run.clone(), places);
         let painter = QueuePainter::start(&args.run, args.images.clone());
         bundle
-            .with_look(Arc::new(look))
+            .with_network(Arc::new(network))
             .with_painter(Arc::new(painter))
     } else {
         bundle
