@@ -53,6 +53,8 @@ fn run() -> &'static Path {
             "--out",
             &text(&run),
         ]);
+        // The first graph writes the order of channels.
+        Served::start(&run, &[]).json("/bundle/graphs/0.json");
         run
     })
 }
@@ -338,6 +340,51 @@ fn one_graph_wherever_it_is_shown() {
     }
 }
 
+/// The order of channels is kept, and whatever is wrong with what was kept shows in no graph.
+#[test]
+fn the_order_of_channels_is_kept() {
+    let run = Path::new(env!("CARGO_TARGET_TMPDIR")).join("site-order");
+    let _ = std::fs::remove_dir_all(&run);
+    copy_run(&run);
+    let kept = run.join("channel_order.json");
+    let graphs = || {
+        let served = Served::start(&run, &[]);
+        [3, 5].map(|class| served.json(&format!("/bundle/graphs/{class}.json")))
+    };
+    std::fs::remove_file(&kept).unwrap();
+    let fresh = graphs();
+    let order = std::fs::read_to_string(&kept).unwrap();
+    assert_eq!(graphs(), fresh, "as kept");
+    let layers = &serde_json::from_str::<Value>(&order).unwrap()["layers"];
+    assert_ne!(layers, &Value::Array(Vec::new()));
+
+    let reversed = |order: &str| {
+        let mut file: Value = serde_json::from_str(order).unwrap();
+        for layer in file["layers"].as_array_mut().unwrap() {
+            layer.as_array_mut().unwrap().reverse();
+        }
+        file
+    };
+    // What is kept is used, and nothing but what is kept for these tables.
+    std::fs::write(&kept, reversed(&order).to_string()).unwrap();
+    assert_ne!(
+        graphs(),
+        fresh,
+        "the kept order is what places the channels"
+    );
+    let mut foreign = reversed(&order);
+    foreign["manifest"] = "0000000000000000".into();
+    for wrong in [
+        foreign.to_string(),
+        order[..order.len() / 2].to_owned(),
+        "{}".to_owned(),
+    ] {
+        std::fs::write(&kept, wrong).unwrap();
+        assert_eq!(graphs(), fresh);
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), order, "made again");
+    }
+}
+
 /// A photograph that is an image of the run is seen as the run saw it.
 #[test]
 fn a_photograph_is_looked_at() {
@@ -573,7 +620,7 @@ fn an_export_holds_what_serve_shows() {
         assert_eq!(again.get(path).body, served.get(path).body, "{path}");
     }
     let [exported, mut live] = [&again, &served].map(|site| site.json("/bundle/manifest.json"));
-    live["photos"] = false.into();
+    live["network"] = false.into();
     live["draws"] = false.into();
     assert_eq!(exported, live);
     assert_eq!(again.post("/bundle/photo", &again.own(), b"").status, 405);

@@ -19,6 +19,7 @@ pub mod export;
 mod features;
 pub mod file;
 mod network;
+mod order;
 mod parts;
 pub mod pictures;
 pub mod run_images;
