@@ -126,3 +126,25 @@ test('a feature visualisation is drawn on request, where there is a server', asy
   await expect(panel.getByRole('button', { name: 'Being drawn …' })).toBeDisabled();
   expect(asked).toBe('POST');
 });
+
+test('the best examples pass by under the pointer and by the keyboard', async ({ site, page }) => {
+  await site.open('class=s01&node=block3/relu:1');
+  const scrub = page.getByRole('slider', { name: /^Best examples/ });
+  const at = (value: string) => expect(scrub).toHaveAttribute('aria-valuenow', value);
+  const box = await scrub.boundingBox();
+  if (!box) throw new Error('no box');
+  const over = (share: number) =>
+    page.mouse.move(box.x + share * box.width, box.y + box.height / 2);
+  await at('0');
+  await over(0.05);
+  await expect(scrub).not.toHaveAttribute('aria-valuemax', '1');
+  await over(0.06);
+  await at('1');
+  await over(0.97);
+  await at((await scrub.getAttribute('aria-valuemax')) ?? '');
+  await page.mouse.move(box.x - 60, box.y + 200);
+  await at('0');
+  await scrub.press('ArrowRight');
+  await scrub.press('ArrowRight');
+  await at('2');
+});
