@@ -14,6 +14,7 @@ import type {
   EmbeddingFile,
   ImageFile,
   InputFile,
+  LiveFile,
   Measure,
   PhotoFile,
   SimilarityFile,
@@ -122,6 +123,12 @@ const classCheck = all(
   ),
 );
 
+const liveCheck = all(bundleVersion, columns('class', 'name', 'images', 'labelled', 'correct'));
+
+/** What the server tells of a run that is being made. */
+export const isLive = (value: unknown): value is LiveFile =>
+  isObject(value) && liveCheck(value) === null;
+
 /** A file that is there or on its way, and how many still want it. */
 interface Kept {
   file: Promise<unknown>;
@@ -137,6 +144,8 @@ export class Bundle {
   constructor(readonly base: string) {}
 
   manifest = () => this.#json<SiteManifest>('manifest.json', manifestCheck);
+  /** A run that is being made, as it is now; not there for others. */
+  live = () => this.#load('live.json', liveCheck) as Promise<LiveFile>;
   classes = () => this.#json<ClassTable>('classes.json', classCheck);
   confusion = () =>
     this.#json<ConfusionTable>(
