@@ -79,6 +79,12 @@ impl Summit {
         self.0.stdout(output()).stderr(output()).spawn().unwrap()
     }
 
+    /// Starts it with its standard output to be read.
+    pub fn piped(mut self) -> Child {
+        self.0.stdout(Stdio::piped()).stderr(Stdio::null());
+        self.0.spawn().unwrap()
+    }
+
     /// Runs it to its end. Whatever it does, it does not panic.
     pub fn finish(mut self) -> Outcome {
         let words = format!("{:?}", self.0);

@@ -20,6 +20,7 @@ mod features;
 mod finite;
 mod identical;
 mod images;
+mod live;
 mod memory;
 mod models;
 mod run_folders;

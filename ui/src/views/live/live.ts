@@ -27,7 +27,7 @@ export const PHASES: Record<LivePhase, string> = {
   tables: 'Writing the tables …',
   influence: 'Measuring signed influence, class by class …',
   complete: 'The run is complete',
-  stopped: 'The run was stopped',
+  stopped: 'Stopped',
 };
 
 export function classesOf(file: LiveFile, sort: Sort): LiveClass[] {
