@@ -16,6 +16,12 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// A command under construction.
 pub struct Summit(Command);
 
+impl From<Summit> for Command {
+    fn from(summit: Summit) -> Self {
+        summit.0
+    }
+}
+
 /// What came of it.
 #[derive(Debug)]
 pub struct Outcome {
@@ -77,12 +83,6 @@ impl Summit {
             None => Stdio::null(),
         };
         self.0.stdout(output()).stderr(output()).spawn().unwrap()
-    }
-
-    /// Starts it with its standard output to be read.
-    pub fn piped(mut self) -> Child {
-        self.0.stdout(Stdio::piped()).stderr(Stdio::null());
-        self.0.spawn().unwrap()
     }
 
     /// Runs it to its end. Whatever it does, it does not panic.

@@ -3,14 +3,14 @@
 use crate::case::{CLASSES, Case};
 use crate::command::{Summit, signal};
 use crate::folders::{assert_same, contents};
+use crate::served::{Answer, Served};
 use crate::server::{Fault, Rule, serve};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::Child;
 
 const PER_CLASS: usize = 8;
 
@@ -40,76 +40,34 @@ fn slow_list(case: &Case) -> PathBuf {
     path
 }
 
-/// A run with its page on a free port; ended when dropped.
-struct Served {
-    child: Child,
-    host: String,
+/// A run with its page on a free port.
+fn start(run: Summit) -> Served {
+    Served::start(run.args(&["--serve", "--port", "0"]).into())
 }
 
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Served {
-    fn start(run: Summit) -> Self {
-        let mut child = run.args(&["--serve", "--port", "0"]).piped();
-        let mut line = String::new();
-        let stdout = child.stdout.as_mut().unwrap();
-        // The rest is short enough to stay in the pipe.
-        BufReader::new(stdout).read_line(&mut line).unwrap();
-        let host = line.trim().strip_prefix("http://").unwrap();
-        let host = host.trim_end_matches('/').to_owned();
-        Self { child, host }
-    }
-
-    fn ask(&self, path: &str, host: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(&self.host).unwrap();
-        let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        stream
-    }
-
-    fn get(&self, path: &str) -> (u16, String) {
-        answer(self.ask(path, &self.host))
-    }
-
-    fn json(&self, path: &str) -> Value {
-        let (status, body) = self.get(path);
-        assert_eq!(status, 200, "{path}: {body}");
-        serde_json::from_str(&body).unwrap()
-    }
-
-    /// Begins to listen.
-    fn listen(&self) -> TcpStream {
-        self.ask("/events", &self.host)
-    }
-
-    /// Interrupts it; the exit code.
-    fn end(&mut self) -> Option<i32> {
-        signal(&self.child, "INT");
-        self.child.wait().unwrap().code()
-    }
-}
-
-/// Status and body, when the answer has ended.
-fn answer(mut stream: TcpStream) -> (u16, String) {
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap();
-    (status.parse().unwrap(), body.to_owned())
+/// Asks for the states of the run.
+fn listen(served: &Served) -> TcpStream {
+    let host = &served.host;
+    served.send(format!(
+        "GET /events HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    ))
 }
 
 /// All states until the run ends.
 fn events(stream: TcpStream) -> Vec<Value> {
-    let (status, body) = answer(stream);
-    assert_eq!(status, 200, "{body}");
-    let data = body.lines().filter_map(|line| line.strip_prefix("data: "));
+    let answer = Answer::of(stream);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.headers["content-type"], "text/event-stream");
+    let text = String::from_utf8(answer.body).unwrap();
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
     data.map(|text| serde_json::from_str(text).unwrap())
         .collect()
+}
+
+/// Interrupts it; the exit code.
+fn end(served: &mut Served) -> Option<i32> {
+    signal(&served.child, "INT");
+    served.child.wait().unwrap().code()
 }
 
 /// A column by class.
@@ -135,15 +93,20 @@ fn a_run_is_shown_while_it_grows_and_served_when_it_is_complete() {
     let case = Case::small(PER_CLASS);
     let list = slow_list(&case);
     let run = |out: &str| case.run_on(&list, &case.path(out)).args(FLAGS);
-    let mut served = Served::start(run("run"));
+    let mut served = start(run("run"));
     let phase = served.json("/bundle/live.json")["phase"].clone();
     assert!(phase == "preparing" || phase == "images", "{phase}");
     let early = served.get("/bundle/manifest.json");
-    assert_eq!(early, (503, "the run is not finished yet\n".to_owned()));
-    assert_eq!(served.get("/").0, 200);
-    assert_eq!(answer(served.ask("/events", "evil.example")).0, 403);
+    assert_eq!(early.status, 503);
+    assert_eq!(early.body, b"the run is not finished yet\n");
+    assert_eq!(served.get("/").status, 200);
+    let foreign =
+        served.raw("GET /events HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+    assert_eq!(foreign.status, 403);
+    let foreign = served.get_with("/events", "Origin: http://evil.example\r\n");
+    assert_eq!(foreign.status, 403);
 
-    let events = events(served.listen());
+    let events = events(listen(&served));
     let stored: Vec<u64> = events.iter().map(|event| sum(&event["images"])).collect();
     let looked: Vec<u64> = events
         .iter()
@@ -170,7 +133,7 @@ fn a_run_is_shown_while_it_grows_and_served_when_it_is_complete() {
     }
     let manifest = served.json("/bundle/manifest.json");
     assert_eq!(manifest["images"]["done"], 3 * PER_CLASS);
-    assert_eq!(served.end(), Some(0));
+    assert_eq!(end(&mut served), Some(0));
     run("reference").expect(0, &[]);
     assert_same(&case.path("reference"), &case.path("run"), &[]);
 }
@@ -182,8 +145,8 @@ fn a_run_that_is_stopped_says_so_and_is_continued_with_its_counts() {
         let run = case.run(&case.path("run"));
         run.args(&["--threads", "1", "--shard-images", "20"])
     };
-    let mut served = Served::start(run());
-    let stream = served.listen();
+    let mut served = start(run());
+    let stream = listen(&served);
     while sum(&served.json("/bundle/live.json")["images"]) == 0 {}
     signal(&served.child, "INT");
     let stopped = events(stream);
@@ -194,8 +157,8 @@ fn a_run_that_is_stopped_says_so_and_is_continued_with_its_counts() {
     assert_eq!(last["done"], stored);
     assert_eq!(served.child.wait().unwrap().code(), Some(2));
 
-    let mut served = Served::start(run());
-    let events = events(served.listen());
+    let mut served = start(run());
+    let events = events(listen(&served));
     let begun = events.iter().find(|event| event["phase"] == "images");
     let begun = begun.unwrap();
     assert_eq!(begun["before"], stored);
@@ -206,7 +169,7 @@ fn a_run_that_is_stopped_says_so_and_is_continued_with_its_counts() {
     for column in ["images", "correct"] {
         assert_eq!(by_class(last, column), of_run(&classes, column), "{column}");
     }
-    assert_eq!(served.end(), Some(0));
+    assert_eq!(end(&mut served), Some(0));
 }
 
 #[test]

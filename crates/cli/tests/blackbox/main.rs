@@ -29,6 +29,10 @@ mod shards;
 mod single_class;
 mod sources;
 
+#[path = "../support/served.rs"]
+#[allow(dead_code, reason = "a part of it serves here")]
+mod served;
+
 #[path = "../../../nn/tests/common/file.rs"]
 #[allow(dead_code, reason = "a part of it serves here")]
 mod file;
