@@ -26,6 +26,8 @@ export class BundleError extends Error {
   constructor(
     readonly file: string,
     readonly reason: string,
+    /** What the server answered with, where it did. */
+    readonly status = 0,
   ) {
     super(`${reason} (${file})`);
     this.name = 'BundleError';
@@ -293,7 +295,11 @@ export class Bundle {
     if (response.status === 404) throw new BundleError(file, 'The data have no such file');
     if (!response.ok) {
       const text = (await response.text().catch(() => '')).trim().slice(0, 300);
-      throw new BundleError(file, text || `The server answered ${response.status}`);
+      throw new BundleError(
+        file,
+        text || `The server answered ${response.status}`,
+        response.status,
+      );
     }
     return response;
   }
