@@ -64,7 +64,7 @@ function manifest() {
     measures: ['conv-max'],
     top_rule: { mass: 0.03 },
     faithfulness: [],
-    photos: false,
+    network: false,
     draws: false,
     layers,
     pictures: {

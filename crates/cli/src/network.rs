@@ -19,6 +19,7 @@ use summit_store::{Run, Source};
 use summit_tables::{ImageId, ImageRecord};
 
 /// What a run was made from.
+#[derive(Debug)]
 pub struct RunNetwork {
     pub path: PathBuf,
     pub model: Model,
@@ -165,10 +166,18 @@ pub fn member(group: &Group, record: &ImageRecord) -> Option<Member> {
     let explained = match *group.targets.as_slice() {
         [class] => Explained::Margin(class),
         [label, prediction] => Explained::cell(label, prediction),
-        _ => Explained::Margin(explained_class(record)?),
+        _ => return member_by_itself(record),
     };
     Some(Member {
         image: record.image,
         explained,
+    })
+}
+
+/// An image with the margin of its own class.
+pub fn member_by_itself(record: &ImageRecord) -> Option<Member> {
+    Some(Member {
+        image: record.image,
+        explained: Explained::Margin(explained_class(record)?),
     })
 }

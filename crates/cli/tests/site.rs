@@ -55,6 +55,8 @@ fn run() -> &'static Path {
             "--out",
             &text(&run),
         ]);
+        // The first graph writes the order of channels.
+        serve(&run, &[]).json("/bundle/graphs/0.json");
         run
     })
 }
@@ -243,11 +245,56 @@ fn one_graph_wherever_it_is_shown() {
     }
 }
 
+/// The order of channels is kept, and whatever is wrong with what was kept shows in no graph.
+#[test]
+fn the_order_of_channels_is_kept() {
+    let run = Path::new(env!("CARGO_TARGET_TMPDIR")).join("site-order");
+    let _ = std::fs::remove_dir_all(&run);
+    copy_run(&run);
+    let kept = run.join("channel_order.json");
+    let graphs = || {
+        let served = serve(&run, &[]);
+        [3, 5].map(|class| served.json(&format!("/bundle/graphs/{class}.json")))
+    };
+    std::fs::remove_file(&kept).unwrap();
+    let fresh = graphs();
+    let order = std::fs::read_to_string(&kept).unwrap();
+    assert_eq!(graphs(), fresh, "as kept");
+    let layers = &serde_json::from_str::<Value>(&order).unwrap()["layers"];
+    assert_ne!(layers, &Value::Array(Vec::new()));
+
+    let reversed = |order: &str| {
+        let mut file: Value = serde_json::from_str(order).unwrap();
+        for layer in file["layers"].as_array_mut().unwrap() {
+            layer.as_array_mut().unwrap().reverse();
+        }
+        file
+    };
+    // What is kept is used, and nothing but what is kept for these tables.
+    std::fs::write(&kept, reversed(&order).to_string()).unwrap();
+    assert_ne!(
+        graphs(),
+        fresh,
+        "the kept order is what places the channels"
+    );
+    let mut foreign = reversed(&order);
+    foreign["manifest"] = "0000000000000000".into();
+    for wrong in [
+        foreign.to_string(),
+        order[..order.len() / 2].to_owned(),
+        "{}".to_owned(),
+    ] {
+        std::fs::write(&kept, wrong).unwrap();
+        assert_eq!(graphs(), fresh);
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), order, "made again");
+    }
+}
+
 /// A photograph that is an image of the run is seen as the run saw it.
 #[test]
 fn a_photograph_is_looked_at() {
     let served = serve(run(), &[]);
-    assert_eq!(served.json("/bundle/manifest.json")["photos"], true);
+    assert_eq!(served.json("/bundle/manifest.json")["network"], true);
     let images = served.json("/bundle/images/3.json");
     let path = images["path"][0].as_str().unwrap();
     let photo = std::fs::read(run().parent().unwrap().join("images").join(path)).unwrap();
@@ -287,6 +334,78 @@ fn a_photograph_is_looked_at() {
     assert_eq!(broken.status, 400);
     let said = String::from_utf8_lossy(&broken.body);
     assert!(said.contains("the photograph cannot be read"), "{said}");
+}
+
+/// A channel changed in the browser does what `summit whatif` says.
+#[test]
+fn a_changed_channel_is_tried() {
+    let served = serve(run(), &[]);
+    let ask = |question: Value| {
+        served.post(
+            "/bundle/whatif",
+            &served.own(),
+            question.to_string().as_bytes(),
+        )
+    };
+    let graph = served.json("/bundle/graphs/3.json");
+    let node = &graph["nodes"][0];
+    let (layer, channel) = (&node["layer"], &node["channel"]);
+    let question = |factor: f64| serde_json::json!({"class": 3, "layer": layer, "channel": channel, "factor": factor});
+
+    let answer = ask(question(0.0));
+    assert_eq!(
+        answer.status,
+        200,
+        "{}",
+        String::from_utf8_lossy(&answer.body)
+    );
+    let muted: Value = serde_json::from_slice(&answer.body).unwrap();
+    let name = &graph["layers"][layer.as_u64().unwrap() as usize]["name"];
+    let mute = format!("{}:{channel}", name.as_str().unwrap());
+    let run = run().to_str().unwrap();
+    let said = succeed(&[
+        "whatif", "--group", "label:3", "--mute", &mute, "--json", run,
+    ]);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    for (ours, theirs) in [
+        ("images", "images"),
+        ("right", "right"),
+        ("changed", "changed"),
+        ("margin", "score_change"),
+    ] {
+        assert_eq!(muted["class"][ours], said["all"][theirs], "{ours}");
+    }
+    assert_ne!(
+        muted["class"]["margin"]["mean"], 0.0,
+        "the channel does something"
+    );
+    let moved = said["confusion"].as_array().unwrap();
+    assert_eq!(muted["prediction"].as_array().unwrap().len(), moved.len());
+
+    let same: Value = serde_json::from_slice(&ask(question(1.0)).body).unwrap();
+    for images in ["class", "others"] {
+        assert_eq!(same[images]["changed"], 0);
+        assert_eq!(same[images]["margin"]["mean"], 0.0);
+        assert_eq!(same[images]["right"][0], same[images]["right"][1]);
+    }
+
+    let refused = |question: Value, status: u16, why: &str| {
+        let answer = ask(question);
+        let said = String::from_utf8_lossy(&answer.body);
+        assert_eq!(answer.status, status, "{said}");
+        assert!(said.contains(why), "{said}");
+    };
+    let odd = |layer: u32, class: u32| serde_json::json!({"class": class, "layer": layer, "channel": 0, "factor": 0.0});
+    refused(odd(999, 3), 400, "layer 999");
+    refused(odd(0, 9999), 400, "the class has no labelled images");
+    refused(serde_json::json!({"class": -1}), 400, "not understood");
+    refused(Value::String("x".repeat(5000)), 413, "too long");
+    let foreign = served.post(
+        "/bundle/whatif",
+        "http://evil.example",
+        question(0.0).to_string().as_bytes(),
+    );
+    assert_eq!(foreign.status, 403);
 }
 
 /// Parts of a class are groups of `summit graph`; what stands behind a graph fits it.
@@ -406,7 +525,7 @@ fn an_export_holds_what_serve_shows() {
         assert_eq!(again.get(path).body, served.get(path).body, "{path}");
     }
     let [exported, mut live] = [&again, &served].map(|site| site.json("/bundle/manifest.json"));
-    live["photos"] = false.into();
+    live["network"] = false.into();
     live["draws"] = false.into();
     assert_eq!(exported, live);
     assert_eq!(again.post("/bundle/photo", &again.own(), b"").status, 405);

@@ -188,8 +188,19 @@ pub struct Summary {
     pub all: Effect,
     /// By class explained.
     pub classes: BTreeMap<u32, Effect>,
-    /// (class explained, prediction) with the images before and after, where they differ.
-    pub confusion: BTreeMap<String, [u32; 2]>,
+    /// Where the images before and after differ, most moved first.
+    pub confusion: Vec<Moved>,
+}
+
+/// Images of one class that are predicted as another, or as itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Moved {
+    /// The class explained.
+    pub class: u32,
+    /// The prediction.
+    pub prediction: u32,
+    /// Images before, after.
+    pub images: [u32; 2],
 }
 
 /// Sums outcomes up by the class explained.
@@ -226,9 +237,16 @@ pub fn summarise(members: &[Member], outcomes: &[[Outcome; 2]]) -> Summary {
     }
     let moved = cells
         .into_iter()
-        .filter(|(_, [before, after])| before != after);
-    summary.confusion = moved
-        .map(|((a, b), counts)| (format!("{a}:{b}"), counts))
-        .collect();
+        .map(|((class, prediction), images)| Moved {
+            class,
+            prediction,
+            images,
+        });
+    let by = |moved: &Moved| moved.images[0].abs_diff(moved.images[1]);
+    summary.confusion = moved.filter(|moved| by(moved) > 0).collect();
+    // Stable: by class and prediction among equals.
+    summary
+        .confusion
+        .sort_by_key(|moved| std::cmp::Reverse(by(moved)));
     summary
 }

@@ -7,13 +7,13 @@
 use crate::Live;
 use crate::features::Painter;
 use crate::file::{BundleFile, GraphOf, PointKind};
+use crate::network::Network;
 use crate::parts::TopsOfLayer;
-use crate::photo::Look;
 use crate::pictures::{Crops, Tell, encode};
 use crate::schema::{
     ActivationFile, ActivationRow, Annotation, AnnotationFile, BUNDLE_SCHEMA_VERSION,
     ChannelExamples, ChannelFile, EmbeddingFile, ImageFile, PhotoFile, PictureFacts,
-    SimilarityFile,
+    SimilarityFile, WhatIfFile, WhatIfQuestion,
 };
 use crate::{Annotations, SiteError, summary};
 use serde::Serialize;
@@ -87,6 +87,15 @@ pub trait BundleSource: Send + Sync {
         let _ = photo;
         Err(SiteError::NoNetwork)
     }
+
+    /// Runs the network with a channel changed.
+    ///
+    /// # Errors
+    /// There is no network, or what is asked for does not exist.
+    fn what_if(&self, question: &WhatIfQuestion) -> Result<WhatIfFile, SiteError> {
+        let _ = question;
+        Err(SiteError::NoNetwork)
+    }
 }
 
 /// A run's bundle, made on demand.
@@ -99,7 +108,7 @@ pub struct Bundle {
     pub(crate) crops: Result<Crops, String>,
     pub(crate) painter: Option<Arc<dyn Painter>>,
     annotations: Annotations,
-    pub(crate) look: Option<Arc<dyn Look>>,
+    pub(crate) network: Option<Arc<dyn Network>>,
     counts: Vec<OnceLock<ActivationCounts>>,
     examples: Vec<OnceLock<Vec<DatasetExample>>>,
     ranges: Vec<OnceLock<Vec<DatasetExample>>>,
@@ -134,7 +143,7 @@ impl Bundle {
             groups,
             data_set,
             annotations: Annotations::of_run(path),
-            look: None,
+            network: None,
             crops,
             painter: None,
             counts: (0..layers).map(|_| OnceLock::new()).collect(),
@@ -148,10 +157,10 @@ impl Bundle {
         })
     }
 
-    /// The same bundle, which has photographs looked at.
+    /// The same bundle, which answers what needs the network.
     #[must_use]
-    pub fn with_look(mut self, look: Arc<dyn Look>) -> Self {
-        self.look = Some(look);
+    pub fn with_network(mut self, network: Arc<dyn Network>) -> Self {
+        self.network = Some(network);
         self
     }
 
@@ -591,9 +600,17 @@ impl BundleSource for Bundle {
     }
 
     fn look(&self, photo: &[u8]) -> Result<PhotoFile, SiteError> {
-        let look = self.look.as_ref().ok_or(SiteError::NoNetwork)?;
-        look.look(photo)
-            .map_err(|reason| SiteError::Photo { reason })
+        let network = self.network.as_ref().ok_or(SiteError::NoNetwork)?;
+        network
+            .look(photo)
+            .map_err(|reason| SiteError::Network { reason })
+    }
+
+    fn what_if(&self, question: &WhatIfQuestion) -> Result<WhatIfFile, SiteError> {
+        let network = self.network.as_ref().ok_or(SiteError::NoNetwork)?;
+        network
+            .what_if(question)
+            .map_err(|reason| SiteError::Network { reason })
     }
 }
 

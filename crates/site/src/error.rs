@@ -40,12 +40,12 @@ pub enum SiteError {
     /// An exported site is not written to.
     #[error("names can be given while the run itself is served")]
     ReadOnly,
-    /// No network is at hand to look at photographs.
-    #[error("photographs can be looked at while the run itself is served on this computer")]
+    /// No network is at hand.
+    #[error("the network can be run while the run itself is served on this computer")]
     NoNetwork,
-    /// A photograph cannot be looked at.
+    /// The network cannot be run on what was sent.
     #[error("{reason}")]
-    Photo {
+    Network {
         /// Why.
         reason: String,
     },

@@ -7,7 +7,9 @@
 //! Telling costs a lock and a few additions: what browsers get is made when one of them takes it, from the state
 //! as it is then. A slow browser misses states, never the last one.
 
-use crate::schema::{Annotation, BUNDLE_SCHEMA_VERSION, LiveFile, LivePhase, PhotoFile};
+use crate::schema::{
+    Annotation, BUNDLE_SCHEMA_VERSION, LiveFile, LivePhase, PhotoFile, WhatIfFile, WhatIfQuestion,
+};
 use crate::{BundleFile, BundleSource, SiteError};
 use std::collections::HashMap;
 use std::fmt;
@@ -171,6 +173,10 @@ impl BundleSource for Live {
 
     fn look(&self, photo: &[u8]) -> Result<PhotoFile, SiteError> {
         self.finished()?.look(photo)
+    }
+
+    fn what_if(&self, question: &WhatIfQuestion) -> Result<WhatIfFile, SiteError> {
+        self.finished()?.what_if(question)
     }
 }
 

@@ -7,7 +7,7 @@
 use crate::bundle::{Bundle, get_or_make};
 use crate::file::{GraphOf, Part};
 use crate::schema::{BUNDLE_SCHEMA_VERSION, CarrierFile, FurtherInput, InputFile};
-use crate::{BundleFile, SiteError, summary};
+use crate::{BundleFile, SiteError, order, summary};
 use std::collections::{BTreeMap, BTreeSet};
 use summit_explain::graph::ChannelOrder;
 use summit_explain::slice::Group;
@@ -179,7 +179,13 @@ impl Bundle {
 
     /// The order of channels in all graphs, so that it is the same for every class and measure.
     fn order(&self) -> Result<&ChannelOrder, SiteError> {
+        let run = self.questions.run();
         get_or_make(Some(&self.order), || {
+            // Without it the graphs depend on more than the tables.
+            let lasting = self.questions.has_influence();
+            if let Some(order) = lasting.then(|| order::kept(run)).flatten() {
+                return Ok(order);
+            }
             // Evenly over the classes, so that a long list costs no more than a short one.
             let step = self.groups.len().div_ceil(ORDERED_CLASSES).max(1);
             let mut classes: Vec<_> = self.groups.iter().step_by(step).collect();
@@ -187,13 +193,17 @@ impl Bundle {
             let graphs = in_parallel(&classes, |&&(class, _)| {
                 let group = self.class_group(class)?;
                 // conv-max shows the most channels; a second measure would double the time.
-                let measure = self.questions.has_influence().then_some(Measure::ConvMax);
+                let measure = lasting.then_some(Measure::ConvMax);
                 let graph = self
                     .questions
                     .held_graph(&group, measure, &choices(), &NoRecount);
                 Ok::<_, SiteError>(graph?)
             })?;
-            Ok(ChannelOrder::of(&graphs))
+            let order = ChannelOrder::of(&graphs);
+            if lasting {
+                order::keep(run, &order);
+            }
+            Ok(order)
         })
     }
 

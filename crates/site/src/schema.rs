@@ -49,8 +49,8 @@ pub struct SiteManifest {
     #[cfg_attr(test, ts(optional))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pictures: Option<PictureFacts>,
-    /// The server runs the network on photographs sent to it.
-    pub photos: bool,
+    /// The server runs the network: on photographs sent to it, and with channels changed.
+    pub network: bool,
     /// The server draws feature visualisations that are asked for: by a POST without content to their
     /// `media/feature` address.
     pub draws: bool,
@@ -364,6 +364,52 @@ pub struct PhotoFile {
     pub channel: Vec<u32>,
     /// Its share of the layer's activation.
     pub share: Vec<f32>,
+}
+
+/// Body of `POST whatif`: a channel's activation multiplied by a factor.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct WhatIfQuestion {
+    /// The class looked at.
+    pub class: u32,
+    /// The layer.
+    pub layer: u32,
+    /// The channel.
+    pub channel: u32,
+    /// 0 mutes it.
+    pub factor: f32,
+}
+
+/// What a changed channel does, on samples of the run's images.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct WhatIfFile {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Of the class's labelled images.
+    pub class: EffectFacts,
+    /// Of the other labelled images.
+    pub others: EffectFacts,
+    /// Predictions that images of the class gain or lose, most moved first.
+    pub prediction: Vec<u32>,
+    /// Images of the class predicted so before.
+    pub before: Vec<u32>,
+    /// And after.
+    pub after: Vec<u32>,
+}
+
+/// Some images before and after a change.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct EffectFacts {
+    /// Images.
+    pub images: u32,
+    /// Images predicted right: before, after.
+    pub right: [u32; 2],
+    /// Images whose prediction changed.
+    pub changed: u32,
+    /// Mean change of the margin, logits; `None` without images.
+    pub margin: Option<Estimate>,
 }
 
 /// `channels/<layer>.json`: what every channel of a layer answers to.

@@ -46,7 +46,7 @@ pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
         });
     Ok(SiteManifest {
         schema_version: BUNDLE_SCHEMA_VERSION,
-        bundle_id: bundle_id(&serde_json::to_vec(run)?),
+        bundle_id: digest(&serde_json::to_vec(run)?),
         data_set: bundle.data_set.clone(),
         model: ModelFacts {
             name: run.spec.model.name.clone(),
@@ -70,7 +70,7 @@ pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
             features: bundle.has_features(),
             ..PICTURES
         }),
-        photos: bundle.look.is_some(),
+        network: bundle.network.is_some(),
         draws: bundle.painter.is_some(),
         skipped: skipped.collect::<Result<_, _>>()?,
     })
@@ -116,7 +116,8 @@ fn faithfulness(run: &Path) -> Vec<FaithfulnessFacts> {
         .collect()
 }
 
-fn bundle_id(content: &[u8]) -> String {
+/// The first 64 bits of the SHA-256, lower-case hexadecimal.
+pub(crate) fn digest(content: &[u8]) -> String {
     let hash = Sha256::digest(content);
     hash.iter()
         .take(8)

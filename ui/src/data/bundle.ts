@@ -19,6 +19,8 @@ import type {
   PhotoFile,
   SimilarityFile,
   SiteManifest,
+  WhatIfFile,
+  WhatIfQuestion,
 } from './generated/schema';
 
 /** A file that cannot be had or used; the message is for the user. */
@@ -235,6 +237,17 @@ export class Bundle {
       columns('layer', 'channel', 'share'),
     );
     return (await this.#checked('photo', response, check)) as PhotoFile;
+  }
+
+  /** What a changed channel does to a class. */
+  async whatIf(question: WhatIfQuestion): Promise<WhatIfFile> {
+    const response = await this.#answer('whatif', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(question),
+    });
+    const check = all(bundleVersion, columns('prediction', 'before', 'after'));
+    return (await this.#checked('whatif', response, check)) as WhatIfFile;
   }
 
   images = (classId: number, signal?: AbortSignal) =>

@@ -1,4 +1,4 @@
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { expect, test } from './site';
 
 test('shows what the run is', async ({ site, page }) => {
@@ -248,36 +248,6 @@ test('channels and images are points too', async ({ site, page }) => {
   await page.goBack();
   await page.goBack();
   await expect(map).toHaveAccessibleName(/^96 images as points/);
-});
-
-test('a photo is looked at, and shows its way', async ({ site, page }, info) => {
-  await site.open('class=s03');
-  const button = page.getByRole('button', { name: 'Look at a photo' });
-  if (info.project.name === 'export') {
-    await expect(button).toHaveCount(0);
-    return;
-  }
-  site.expected = [/400/];
-  const folder = `${process.env.SUMMIT_FIXTURE ?? '../target/ui-fixture'}/images/s05`;
-  const [name = ''] = (await readdir(folder)).sort();
-  await page.getByLabel('Photo', { exact: true }).setInputFiles(`${folder}/${name}`);
-  const panel = page.getByRole('complementary', { name: 'Photograph' });
-  await expect(panel.getByRole('heading', { name })).toBeVisible();
-  await expect(panel.getByText('Taken for')).toBeVisible();
-  const taken = await panel.getByRole('listitem').first().getByRole('button').textContent();
-  await expect(site.title).toHaveText(taken?.trim() ?? '');
-  await site.ready();
-  expect(await site.graph.locator('[data-node].near').count()).toBeGreaterThan(1);
-  await page.keyboard.press('Escape');
-  await expect(panel).toHaveCount(0);
-  // Dropped, and no image at all.
-  const text = await page.evaluateHandle(() => {
-    const transfer = new DataTransfer();
-    transfer.items.add(new File(['no image'], 'notes.txt'));
-    return transfer;
-  });
-  await page.dispatchEvent('body', 'drop', { dataTransfer: text });
-  await expect(page.getByText(/the photograph cannot be read/)).toBeVisible();
 });
 
 test('saves what is shown', async ({ site, page }) => {

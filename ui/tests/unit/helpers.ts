@@ -13,7 +13,7 @@ export const manifest: SiteManifest = {
   measures: ['conv-max'],
   top_rule: { mass: 0.03 },
   faithfulness: [],
-  photos: false,
+  network: false,
   draws: false,
   layers: [
     {

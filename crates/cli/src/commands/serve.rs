@@ -2,9 +2,9 @@
 
 use crate::args::{AddressArgs, ServeArgs};
 use crate::features::QueuePainter;
-use crate::look::NetworkLook;
 use crate::message;
 use crate::query_args::RecountArgs;
+use crate::served::ServedNetwork;
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -83,9 +83,9 @@ pub fn open(
     }
     Ok(Arc::new(if local {
         let painter = QueuePainter::start(run, images.clone());
-        let look = NetworkLook::new(run.to_owned(), RecountArgs { model, images });
+        let network = ServedNetwork::new(run.to_owned(), RecountArgs { model, images });
         bundle
-            .with_look(Arc::new(look))
+            .with_network(Arc::new(network))
             .with_painter(Arc::new(painter))
     } else {
         bundle

@@ -1,7 +1,7 @@
 //! `summit whatif`: accuracy and confusion with channels muted or made louder.
 
 use super::flow::SAMPLE_SEED;
-use crate::network::{RunNetwork, member};
+use crate::network::{RunNetwork, member_by_itself};
 use crate::signed_args::WhatifArgs;
 use crate::{message, model};
 use anyhow::{Context, Result, bail};
@@ -28,14 +28,7 @@ pub fn run(args: &WhatifArgs) -> Result<ExitCode> {
     }
     let records = sample(questions.members(&group), args.sample.0, SAMPLE_SEED);
     // Every image is judged by its own class, whatever the group.
-    let members: Vec<Member> = records
-        .into_iter()
-        .filter_map(|record| {
-            let mut own = group.clone();
-            own.targets.clear();
-            member(&own, record)
-        })
-        .collect();
+    let members: Vec<Member> = records.into_iter().filter_map(member_by_itself).collect();
     let outcomes = network.study(&questions, args.threads, |subject| {
         Ok(what_if(subject, &members, &changes)?)
     })?;
@@ -119,21 +112,14 @@ fn table(questions: &Questions, summary: &Summary) -> String {
     for (&class, effect) in &summary.classes {
         text += &row(&class_name(questions.classes(), ClassId(class)), effect);
     }
-    let mut moved: Vec<_> = summary.confusion.iter().collect();
-    moved
-        .sort_by_key(|(cell, [before, after])| (std::cmp::Reverse(before.abs_diff(*after)), *cell));
-    for (cell, [before, after]) in moved.into_iter().take(LISTED) {
-        let name = |class: &str| {
-            let class = class.parse().map(ClassId).unwrap_or_default();
-            class_name(questions.classes(), class)
-        };
-        if let Some((label, prediction)) = cell.split_once(':') {
-            text += &format!(
-                "{} taken for {}: {before} -> {after}\n",
-                name(label),
-                name(prediction)
-            );
-        }
+    let name = |class: u32| class_name(questions.classes(), ClassId(class));
+    for moved in summary.confusion.iter().take(LISTED) {
+        let [before, after] = moved.images;
+        text += &format!(
+            "{} taken for {}: {before} -> {after}\n",
+            name(moved.class),
+            name(moved.prediction)
+        );
     }
     text
 }

@@ -41,12 +41,37 @@ impl ChannelOrder {
         }
         let widths: Vec<usize> = rows.iter().map(Vec::len).collect();
         let order = layout::order_rows(&widths, &edges);
-        let ranked = (0u32..).zip(order.iter().zip(&rows));
-        let ranks = ranked.flat_map(|(layer, (order, row))| {
-            let own = order.iter().zip(0u32..);
-            own.map(move |(&node, rank)| ((layer, row[node]), rank))
+        let ordered = order.iter().zip(&rows);
+        let ordered = ordered.map(|(order, row)| order.iter().map(|&node| row[node]).collect());
+        Self::from_rows(&ordered.collect::<Vec<_>>())
+    }
+
+    /// Of rows as [`Self::rows`] gives them.
+    #[must_use]
+    pub fn from_rows(rows: &[Vec<ChannelId>]) -> Self {
+        let ranked = (0u32..).zip(rows);
+        let ranks = ranked.flat_map(|(layer, row)| {
+            let own = row.iter().zip(0u32..);
+            own.map(move |(&channel, rank)| ((layer, channel), rank))
         });
         Self(ranks.collect())
+    }
+
+    /// `[layers][channels with a place]`, in their order.
+    #[must_use]
+    pub fn rows(&self) -> Vec<Vec<ChannelId>> {
+        let mut rows: Vec<Vec<(u32, ChannelId)>> = Vec::new();
+        for (&(layer, channel), &rank) in &self.0 {
+            rows.resize_with(rows.len().max(layer as usize + 1), Vec::new);
+            if let Some(row) = rows.get_mut(layer as usize) {
+                row.push((rank, channel));
+            }
+        }
+        rows.iter_mut().for_each(|row| row.sort_unstable());
+        let channels = |row: Vec<(u32, ChannelId)>| row.into_iter().map(|(_, channel)| channel);
+        rows.into_iter()
+            .map(|row| channels(row).collect())
+            .collect()
     }
 
     /// The place of a channel in its layer.

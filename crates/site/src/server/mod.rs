@@ -14,8 +14,8 @@ mod guard;
 
 use crate::assets::Assets;
 use crate::file::FileKind;
-use crate::photo::LONGEST_PHOTO_BYTES;
-use crate::schema::Annotation;
+use crate::network::{LONGEST_PHOTO_BYTES, LONGEST_QUESTION_BYTES};
+use crate::schema::{Annotation, WhatIfQuestion};
 use crate::{BundleFile, BundleSource, SiteError};
 use axum::Router;
 use axum::body::Body;
@@ -41,6 +41,9 @@ const ANNOTATIONS: &str = "bundle/annotations.json";
 
 /// Where photographs are sent to.
 const PHOTO: &str = "bundle/photo";
+
+/// Where changes of channels are asked about.
+const WHAT_IF: &str = "bundle/whatif";
 
 /// Longest request that names a channel.
 const LONGEST_ANNOTATION_BYTES: usize = 8 << 10;
@@ -153,6 +156,9 @@ async fn answer(site: &Arc<Site>, request: &Parts, body: Body) -> Response {
     if request.method == Method::POST && path == PHOTO {
         return look(site, body).await;
     }
+    if request.method == Method::POST && path == WHAT_IF {
+        return what_if(site, body).await;
+    }
     let file = path.strip_prefix("bundle/").and_then(BundleFile::parse);
     if let (&Method::POST, Some(BundleFile::Feature(layer, channel))) = (&request.method, file) {
         return change(site, StatusCode::ACCEPTED, move |source| {
@@ -259,19 +265,18 @@ async fn change(
     refusal(status, &error.to_string())
 }
 
-/// Has one photograph looked at; takes its turn like a file that is made.
-async fn look(site: &Arc<Site>, body: Body) -> Response {
-    let Ok(bytes) = axum::body::to_bytes(body, LONGEST_PHOTO_BYTES).await else {
-        return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the photograph is too large");
-    };
+/// Has a question answered that needs the network; takes its turn like a file that is made.
+async fn ask<T: serde::Serialize>(
+    site: &Site,
+    answer: impl FnOnce(&dyn BundleSource) -> Result<T, SiteError> + Send + 'static,
+) -> Response {
     let turn = Arc::clone(&site.turns).acquire_owned().await;
     let source = Arc::clone(&site.source);
-    let looked = tokio::task::spawn_blocking(move || {
+    let answered = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        let file = source.look(&bytes)?;
-        Ok::<_, SiteError>(serde_json::to_vec(&file)?)
+        Ok::<_, SiteError>(serde_json::to_vec(&answer(source.as_ref())?)?)
     });
-    match looked.await {
+    match answered.await {
         Ok(Ok(json)) => {
             let kind = [(header::CONTENT_TYPE, "application/json")];
             (kind, json).into_response()
@@ -282,9 +287,28 @@ async fn look(site: &Arc<Site>, body: Body) -> Response {
         Ok(Err(error)) => refusal(StatusCode::BAD_REQUEST, &error.to_string()),
         Err(_) => refusal(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "the photograph could not be looked at",
+            "the network could not be run",
         ),
     }
+}
+
+/// Has one photograph looked at.
+async fn look(site: &Site, body: Body) -> Response {
+    let Ok(photo) = axum::body::to_bytes(body, LONGEST_PHOTO_BYTES).await else {
+        return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the photograph is too large");
+    };
+    ask(site, move |source| source.look(&photo)).await
+}
+
+/// Has one channel changed.
+async fn what_if(site: &Site, body: Body) -> Response {
+    let Ok(bytes) = axum::body::to_bytes(body, LONGEST_QUESTION_BYTES).await else {
+        return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the question is too long");
+    };
+    let Ok(question) = serde_json::from_slice::<WhatIfQuestion>(&bytes) else {
+        return refusal(StatusCode::BAD_REQUEST, "the question is not understood");
+    };
+    ask(site, move |source| source.what_if(&question)).await
 }
 
 fn hand_out(entry: &Entry, request: &HeaderMap) -> Response {

@@ -49,9 +49,9 @@ layers: Array<LayerFacts>,
  */
 pictures?: PictureFacts, 
 /**
- * The server runs the network on photographs sent to it.
+ * The server runs the network: on photographs sent to it, and with channels changed.
  */
-photos: boolean, 
+network: boolean, 
 /**
  * The server draws feature visualisations that are asked for: by a POST without content to their
  * `media/feature` address.
@@ -436,6 +436,68 @@ channel: Array<number>,
  * Its share of the layer's activation.
  */
 share: Array<number>, };
+
+export type WhatIfQuestion = { 
+/**
+ * The class looked at.
+ */
+class: number, 
+/**
+ * The layer.
+ */
+layer: number, 
+/**
+ * The channel.
+ */
+channel: number, 
+/**
+ * 0 mutes it.
+ */
+factor: number, };
+
+export type WhatIfFile = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * Of the class's labelled images.
+ */
+class: EffectFacts, 
+/**
+ * Of the other labelled images.
+ */
+others: EffectFacts, 
+/**
+ * Predictions that images of the class gain or lose, most moved first.
+ */
+prediction: Array<number>, 
+/**
+ * Images of the class predicted so before.
+ */
+before: Array<number>, 
+/**
+ * And after.
+ */
+after: Array<number>, };
+
+export type EffectFacts = { 
+/**
+ * Images.
+ */
+images: number, 
+/**
+ * Images predicted right: before, after.
+ */
+right: [number, number], 
+/**
+ * Images whose prediction changed.
+ */
+changed: number, 
+/**
+ * Mean change of the margin, logits; `None` without images.
+ */
+margin: Estimate | null, };
 
 export type ChannelFile = { 
 /**
