@@ -40,7 +40,11 @@ export default defineConfig({
   },
   projects: [
     { name: 'serve', use: { baseURL: SERVE }, testIgnore: ['scale/**', 'card/**'] },
-    { name: 'export', use: { baseURL: EXPORT }, testIgnore: ['scale/**', 'card/**'] },
+    {
+      name: 'export',
+      use: { baseURL: EXPORT },
+      testIgnore: ['scale/**', 'card/**', 'live/**'],
+    },
     {
       name: 'scale',
       // Recording would be measured too.

@@ -1,6 +1,8 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 
+const SERVER = process.env.SUMMIT_SERVER ?? 'http://127.0.0.1:8642';
+
 // Names without hashes: the program embeds a fixed list, and ETags do the caching.
 export default defineConfig({
   base: './',
@@ -24,7 +26,7 @@ export default defineConfig({
       },
     },
   },
-  server: { proxy: { '/bundle': process.env.SUMMIT_SERVER ?? 'http://127.0.0.1:8642' } },
+  server: { proxy: { '/bundle': SERVER, '/events': SERVER } },
   resolve: process.env.VITEST ? { conditions: ['browser'] } : {},
   test: {
     include: ['tests/unit/**/*.test.ts'],

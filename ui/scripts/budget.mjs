@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 const assets = fileURLToPath(new URL('../../crates/site/assets', import.meta.url));
 const KIB = 1024;
 /** Most KiB after gzip; fonts are compressed already. */
-const BUDGET = { 'app.js': 90, 'app.css': 12, 'inter.woff2': 48, 'index.html': 2, 'icon.svg': 1 };
+const BUDGET = { 'app.js': 110, 'app.css': 12, 'inter.woff2': 48, 'index.html': 2, 'icon.svg': 1 };
 
 let failed = false;
 for (const name of readdirSync(assets)) {

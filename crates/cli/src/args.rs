@@ -275,6 +275,19 @@ pub enum GraphFormat {
 pub struct ServeArgs {
     /// A finished run, or a folder written by `summit export`.
     pub run: PathBuf,
+    #[command(flatten)]
+    pub address: AddressArgs,
+    /// Folder of the images, if it moved since the run.
+    #[arg(long, value_name = "FOLDER")]
+    pub images: Option<PathBuf>,
+    /// The network, if it has moved since the run; it looks at photographs.
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+}
+
+/// Where a page is served, and to whom.
+#[derive(Args, Debug)]
+pub struct AddressArgs {
     /// Address to listen on. Anything but this machine's own opens the run to the network.
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
     pub host: IpAddr,
@@ -284,12 +297,6 @@ pub struct ServeArgs {
     /// A further name the server is reached by, for example behind a proxy; repeatable.
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<String>,
-    /// Folder of the images, if it moved since the run.
-    #[arg(long, value_name = "FOLDER")]
-    pub images: Option<PathBuf>,
-    /// The network, if it has moved since the run; it looks at photographs.
-    #[arg(long, value_name = "FILE")]
-    pub model: Option<PathBuf>,
     /// Read the interface from this folder (for its development).
     #[arg(long, value_name = "FOLDER")]
     pub ui_dir: Option<PathBuf>,

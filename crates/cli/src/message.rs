@@ -10,7 +10,7 @@ pub fn error(error: &anyhow::Error) {
 
 /// An error with its causes on one line. Where one of two neighbours says all the other does, that one stands
 /// for both.
-fn sentence(error: &anyhow::Error) -> String {
+pub fn sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() || cause.contains(&text) {

@@ -1,6 +1,6 @@
 //! Arguments of the commands that look at images: run, and its three steps.
 
-use crate::args::{ImageArgs, ModelArgs, PreprocessingArgs, limit, share_above_zero};
+use crate::args::{AddressArgs, ImageArgs, ModelArgs, PreprocessingArgs, limit, share_above_zero};
 use crate::signed_args::InfluenceArgs;
 use clap::{Args, ValueEnum, value_parser};
 use std::path::PathBuf;
@@ -88,6 +88,7 @@ pub struct PlanArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(mut_group("AddressArgs", |group| group.requires("serve")))]
 pub struct RunArgs {
     #[command(flatten)]
     pub plan: PlanArgs,
@@ -105,6 +106,11 @@ pub struct RunArgs {
     /// Print the closing summary as JSON for machines.
     #[arg(long)]
     pub json: bool,
+    /// Show the run in the browser while it is made, and serve it from its end on, until Ctrl-C.
+    #[arg(long, conflicts_with = "json")]
+    pub serve: bool,
+    #[command(flatten)]
+    pub address: AddressArgs,
 }
 
 #[derive(Args, Debug)]

@@ -1,8 +1,9 @@
 //! The work of a run: the network over the images of some shards, with progress, stopped by Ctrl-C at a
 //! shard's end. One way for `summit run`, which does all shards, and `summit shard`, which does one.
 
+use crate::interrupt::Interrupt;
 use crate::{message, progress};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use summit_images::{DecodeLimits, ImageItem, ImageSource, Preprocessing};
@@ -23,6 +24,10 @@ pub struct Work<'a> {
     /// Images done before, and all there are: what progress is counted by.
     pub before: u32,
     pub listed: u32,
+    /// Of the images looked at; zeros to begin with.
+    pub progress: &'a Progress,
+    /// Stops it at a shard's end.
+    pub interrupt: &'a Interrupt,
 }
 
 impl Work<'_> {
@@ -32,8 +37,7 @@ impl Work<'_> {
         ranges: &[ImageRange],
         mut commit: impl FnMut(ImageRange, &ShardData) -> Result<(), StoreError>,
     ) -> Result<()> {
-        let stop = Arc::new(AtomicBool::new(false));
-        install_stop(&stop)?;
+        self.interrupt.listen()?;
         let limits = DecodeLimits::default();
         let inputs = Inputs {
             source: self.source,
@@ -43,18 +47,18 @@ impl Work<'_> {
             limits: &limits,
         };
         let ranges = ranges.iter().map(|range| range.ids()).collect();
-        let progress = Progress::default();
+        let progress = self.progress;
         let finished = AtomicBool::new(false);
         let start = std::time::Instant::now();
         let outcome = std::thread::scope(|scope| {
-            scope.spawn(|| progress::show(&progress, self.before, self.listed, &finished));
+            scope.spawn(|| progress::show(progress, self.before, self.listed, &finished));
             let outcome = run_shards(
                 self.pass,
                 inputs,
                 ranges,
                 self.threads,
-                &progress,
-                &stop,
+                progress,
+                self.interrupt.came(),
                 |range, tables| {
                     commit(ImageRange::new(range.start, range.end), &shard_data(tables))
                 },
@@ -66,7 +70,7 @@ impl Work<'_> {
             summit_summarize::RunError::Shard(error) => anyhow::Error::from(error),
             other => anyhow::Error::msg(other.to_string()),
         })?;
-        say_speed(&progress, start.elapsed().as_secs_f64());
+        say_speed(progress, start.elapsed().as_secs_f64());
         Ok(())
     }
 }
@@ -99,18 +103,4 @@ fn shard_data(tables: ShardTables) -> ShardData {
         influence,
         thumbnails,
     }
-}
-
-/// The first Ctrl-C stops at the next shard boundary, the second at once.
-fn install_stop(stop: &Arc<AtomicBool>) -> Result<()> {
-    let stop = Arc::clone(stop);
-    ctrlc::set_handler(move || {
-        if stop.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        message::note(
-            "stopping when the shards under way are done; press Ctrl-C again to stop at once",
-        );
-    })
-    .context("cannot listen for Ctrl-C")
 }

@@ -9,13 +9,15 @@
 #[allow(dead_code, reason = "its main is the example's")]
 #[path = "../examples/fixture.rs"]
 mod fixture;
+#[path = "support/served.rs"]
+#[allow(dead_code, reason = "a part of it serves here")]
+mod served;
 
 use serde_json::Value;
+use served::Served;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -54,7 +56,7 @@ fn run() -> &'static Path {
             &text(&run),
         ]);
         // The first graph writes the order of channels.
-        Served::start(&run, &[]).json("/bundle/graphs/0.json");
+        serve(&run, &[]).json("/bundle/graphs/0.json");
         run
     })
 }
@@ -68,115 +70,18 @@ fn copy_run(to: &Path) {
     }
 }
 
-/// A server on a free port, ended when dropped.
-struct Served {
-    child: Child,
-    host: String,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-struct Answer {
-    status: u16,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
-}
-
-impl Served {
-    fn start(folder: &Path, further: &[&str]) -> Self {
-        let mut child = Command::new(SUMMIT)
-            .args(["serve", folder.to_str().unwrap(), "--port", "0"])
-            .args(further)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let host = line
-            .trim()
-            .strip_prefix("http://")
-            .unwrap()
-            .trim_end_matches('/')
-            .to_owned();
-        Self { child, host }
-    }
-
-    /// Sends the request exactly as given.
-    fn raw(&self, request: impl AsRef<[u8]>) -> Answer {
-        let mut stream = TcpStream::connect(&self.host).unwrap();
-        stream.write_all(request.as_ref()).unwrap();
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
-        let end = bytes
-            .windows(4)
-            .position(|window| window == b"\r\n\r\n")
-            .unwrap();
-        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-        let mut lines = head.lines();
-        let status = lines
-            .next()
-            .unwrap()
-            .split(' ')
-            .nth(1)
-            .unwrap()
-            .parse()
-            .unwrap();
-        let headers = lines
-            .filter_map(|line| line.split_once(": "))
-            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-            .collect();
-        Answer {
-            status,
-            headers,
-            body: bytes[end + 4..].to_vec(),
-        }
-    }
-
-    fn get_with(&self, path: &str, headers: &str) -> Answer {
-        let host = &self.host;
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: close\r\n\r\n");
-        self.raw(request)
-    }
-
-    /// As the page of `origin` would.
-    fn post(&self, path: &str, origin: &str, body: impl AsRef<[u8]>) -> Answer {
-        let (host, body) = (&self.host, body.as_ref());
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n",
-            body.len()
-        );
-        self.raw([head.as_bytes(), body].concat())
-    }
-
-    fn own(&self) -> String {
-        format!("http://{}", self.host)
-    }
-
-    fn get(&self, path: &str) -> Answer {
-        self.get_with(path, "")
-    }
-
-    fn json(&self, path: &str) -> Value {
-        let answer = self.get(path);
-        assert_eq!(answer.status, 200, "{path}");
-        assert_eq!(answer.headers["content-type"], "application/json");
-        serde_json::from_slice(&answer.body).unwrap()
-    }
+/// `summit serve` on a free port.
+fn serve(folder: &Path, further: &[&str]) -> Served {
+    let mut command = Command::new(SUMMIT);
+    command
+        .args(["serve", folder.to_str().unwrap(), "--port", "0"])
+        .args(further);
+    Served::start(command)
 }
 
 #[test]
 fn the_page_and_nothing_beside_it() {
-    let served = Served::start(run(), &[]);
+    let served = serve(run(), &[]);
     let page = served.get("/");
     assert_eq!(page.status, 200);
     assert!(String::from_utf8_lossy(&page.body).contains("<title>Summit</title>"));
@@ -216,7 +121,7 @@ fn the_page_and_nothing_beside_it() {
 
 #[test]
 fn only_its_own_pages_may_ask() {
-    let served = Served::start(run(), &["--allow-host", "lab.example"]);
+    let served = serve(run(), &["--allow-host", "lab.example"]);
     let port = served.host.rsplit_once(':').unwrap().1.to_owned();
     let with_host = |host: &str| {
         served
@@ -239,7 +144,7 @@ fn only_its_own_pages_may_ask() {
 
 #[test]
 fn unchanged_files_are_not_sent_again() {
-    let served = Served::start(run(), &[]);
+    let served = serve(run(), &[]);
     let path = "/bundle/classes.json";
     let first = served.get(path);
     let etag = &first.headers["etag"];
@@ -254,7 +159,7 @@ fn unchanged_files_are_not_sent_again() {
 
 #[test]
 fn the_bundle_tells_what_the_run_holds() {
-    let served = Served::start(run(), &[]);
+    let served = serve(run(), &[]);
     let manifest = served.json("/bundle/manifest.json");
     assert_eq!(manifest["images"]["done"], 96);
     assert_eq!(manifest["skipped"][0]["path"], "s01/broken.png");
@@ -315,7 +220,7 @@ fn without_places(graph: &Value) -> Value {
 /// The graph of the interface is the graph of `summit graph`; rows of A are those of its nodes.
 #[test]
 fn one_graph_wherever_it_is_shown() {
-    let served = Served::start(run(), &[]);
+    let served = serve(run(), &[]);
     let text = succeed(&[
         "graph",
         run().to_str().unwrap(),
@@ -348,7 +253,7 @@ fn the_order_of_channels_is_kept() {
     copy_run(&run);
     let kept = run.join("channel_order.json");
     let graphs = || {
-        let served = Served::start(&run, &[]);
+        let served = serve(&run, &[]);
         [3, 5].map(|class| served.json(&format!("/bundle/graphs/{class}.json")))
     };
     std::fs::remove_file(&kept).unwrap();
@@ -388,7 +293,7 @@ fn the_order_of_channels_is_kept() {
 /// A photograph that is an image of the run is seen as the run saw it.
 #[test]
 fn a_photograph_is_looked_at() {
-    let served = Served::start(run(), &[]);
+    let served = serve(run(), &[]);
     assert_eq!(served.json("/bundle/manifest.json")["network"], true);
     let images = served.json("/bundle/images/3.json");
     let path = images["path"][0].as_str().unwrap();
@@ -434,7 +339,7 @@ fn a_photograph_is_looked_at() {
 /// A channel changed in the browser does what `summit whatif` says.
 #[test]
 fn a_changed_channel_is_tried() {
-    let served = Served::start(run(), &[]);
+    let served = serve(run(), &[]);
     let ask = |question: Value| {
         served.post(
             "/bundle/whatif",
@@ -506,7 +411,7 @@ fn a_changed_channel_is_tried() {
 /// Parts of a class are groups of `summit graph`; what stands behind a graph fits it.
 #[test]
 fn parts_inputs_and_carriers_fit_the_class() {
-    let served = Served::start(run(), &[]);
+    let served = serve(run(), &[]);
     let classes = served.json("/bundle/classes.json");
     let confused = (0..8usize)
         .find_map(|class| Some((class, classes["confused_with"][class][0][0].as_u64()?)));
@@ -574,7 +479,7 @@ fn parts_inputs_and_carriers_fit_the_class() {
 
 #[test]
 fn an_export_holds_what_serve_shows() {
-    let served = Served::start(run(), &[]);
+    let served = serve(run(), &[]);
     let target = tempfile::tempdir().unwrap();
     let site = target.path().join("site");
     let arguments = ["export", run().to_str().unwrap(), site.to_str().unwrap()];
@@ -615,7 +520,7 @@ fn an_export_holds_what_serve_shows() {
         assert!(content.starts_with(&[0xff, 0xd8]), "{path} is no JPEG");
     }
 
-    let again = Served::start(&site, &[]);
+    let again = serve(&site, &[]);
     for path in ["/", "/bundle/classes.json", "/bundle/media/detail/3/1.jpg"] {
         assert_eq!(again.get(path).body, served.get(path).body, "{path}");
     }
@@ -683,7 +588,7 @@ fn names_are_kept_with_the_run() {
     let _ = std::fs::remove_dir_all(&target);
     let [copy, site] = ["run", "site"].map(|name| target.join(name));
     copy_run(&copy);
-    let served = Served::start(&copy, &[]);
+    let served = serve(&copy, &[]);
     let layer = served.json("/bundle/manifest.json")["layers"][1]["name"].clone();
     let post = |origin: &str, body: &str| served.post("/bundle/annotations.json", origin, body);
     let own = served.own();
@@ -701,7 +606,7 @@ fn names_are_kept_with_the_run() {
     drop(served);
 
     succeed(&["export", copy.to_str().unwrap(), site.to_str().unwrap()]);
-    let served = Served::start(&site, &[]);
+    let served = serve(&site, &[]);
     let exported = served.json("/bundle/annotations.json");
     assert_eq!(exported["writable"], false);
     assert_eq!(exported["annotations"], annotations["annotations"]);
@@ -725,8 +630,8 @@ fn mean_difference(a: &[f64], b: &[f64]) -> f64 {
 
 #[test]
 fn thumbnails_stand_in_for_images_that_are_gone() {
-    let there = Served::start(run(), &[]);
-    let gone = Served::start(run(), &["--images", "nowhere"]);
+    let there = serve(run(), &[]);
+    let gone = serve(run(), &["--images", "nowhere"]);
     assert!(gone.json("/bundle/manifest.json")["pictures"].is_object());
     gone.json("/bundle/graphs/0.json");
     let mut most: f64 = 0.0;
@@ -752,7 +657,7 @@ fn an_image_that_is_gone_is_named() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
     }
-    let served = Served::start(run(), &[]);
+    let served = serve(run(), &[]);
     let carrier = &served.json("/bundle/images/3.json")["path"][0];
     let lost = carrier.as_str().unwrap();
     std::fs::remove_file(images.join(lost)).unwrap();
@@ -773,7 +678,7 @@ fn an_image_that_is_gone_is_named() {
 
 #[test]
 fn a_channel_is_shown_over_its_range() {
-    let served = Served::start(run(), &[]);
+    let served = serve(run(), &[]);
     let layers = served.json("/bundle/manifest.json")["layers"].clone();
     let tile = served.json("/bundle/manifest.json")["pictures"]["detail_tile"].clone();
     let tile = u32::try_from(tile.as_u64().unwrap()).unwrap();
@@ -804,7 +709,7 @@ fn feature_visualisations_are_shown_once_they_are_there() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("site-features");
     let _ = std::fs::remove_dir_all(&folder);
     copy_run(&folder);
-    let served = Served::start(&folder, &[]);
+    let served = serve(&folder, &[]);
     let shown = |path: &str| served.get(path).status;
     let has = || served.json("/bundle/manifest.json")["pictures"]["features"].clone();
     assert_eq!(has(), Value::Bool(false));
@@ -867,7 +772,7 @@ fn feature_visualisations_are_shown_once_they_are_there() {
         "--channel",
         &channel,
     ]);
-    let served = Served::start(&other, &[]);
+    let served = serve(&other, &[]);
     assert!(served.get("/bundle/media/feature/1/1.jpg").body == requested);
     assert_eq!(
         served.json("/bundle/features/1.json")["detail"],
@@ -881,7 +786,7 @@ fn feature_visualisations_are_shown_once_they_are_there() {
     succeed(&["export", run, site.to_str().unwrap()]);
     let exported = std::fs::read(site.join("bundle/media/feature/1/2.jpg")).unwrap();
     assert!(exported == picture.body);
-    let served = Served::start(&site, &[]);
+    let served = serve(&site, &[]);
     assert_eq!(served.json("/bundle/manifest.json")["draws"], false);
     let own = format!("http://{}", served.host);
     let refused = served.post("/bundle/media/feature/1/3.jpg", &own, "");

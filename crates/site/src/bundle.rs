@@ -4,6 +4,7 @@
 //! several files share (the image table, the rows of A, coordinates) is computed once and kept:
 //! `O(images + layers x classes x channels)` memory.
 
+use crate::Live;
 use crate::features::Painter;
 use crate::file::{BundleFile, GraphOf, PointKind};
 use crate::network::Network;
@@ -54,6 +55,11 @@ pub trait BundleSource: Send + Sync {
     /// # Errors
     /// See [`SiteError`]; [`SiteError::is_absent`] where the bundle has no such file.
     fn file(&self, file: BundleFile) -> Result<Vec<u8>, SiteError>;
+
+    /// The run while it is made, where the source can tell.
+    fn live(&self) -> Option<&Live> {
+        None
+    }
 
     /// Asks for the feature visualisation of a channel, which appears when it is done.
     ///
@@ -550,6 +556,9 @@ impl BundleSource for Bundle {
     fn file(&self, file: BundleFile) -> Result<Vec<u8>, SiteError> {
         match file {
             BundleFile::Manifest => json(&summary::manifest(self)?),
+            BundleFile::Live => Err(SiteError::Absent {
+                what: "live view".to_owned(),
+            }),
             BundleFile::Classes => json(&summary::classes(self)),
             BundleFile::Confusion => json(&summary::confusion_table(self)),
             BundleFile::Annotations => json(&AnnotationFile {

@@ -28,6 +28,9 @@ pub enum SiteError {
         /// Why.
         reason: String,
     },
+    /// The run is still being made.
+    #[error("the run is not finished yet")]
+    Unfinished,
     /// A name for a channel cannot be read or kept.
     #[error("{reason}")]
     Annotation {

@@ -13,6 +13,8 @@ use summit_tables::{ChannelId, ClassId, LayerId};
 pub enum BundleFile {
     /// What the site shows: [`crate::schema::SiteManifest`].
     Manifest,
+    /// A run that is being made: [`crate::schema::LiveFile`].
+    Live,
     /// All classes: [`crate::schema::ClassTable`].
     Classes,
     /// The confusion matrix: [`crate::schema::ConfusionTable`].
@@ -147,6 +149,7 @@ impl BundleFile {
     pub fn kind(self) -> FileKind {
         match self {
             Self::Manifest
+            | Self::Live
             | Self::Classes
             | Self::Confusion
             | Self::Embedding(_)
@@ -171,13 +174,14 @@ impl BundleFile {
         }
     }
 
-    /// It never changes while the run is served: neither names nor pictures of channels are added to it.
+    /// It never changes once it is there: neither names nor pictures of channels are added to it.
     #[must_use]
     pub fn is_fixed(self) -> bool {
         !matches!(
             self,
             Self::Annotations
                 | Self::Manifest
+                | Self::Live
                 | Self::Features(_)
                 | Self::FeatureOverview(_)
                 | Self::Feature(..)
@@ -196,6 +200,7 @@ impl BundleFile {
         let parts: Vec<&str> = stem.split('/').collect();
         let file = match parts.as_slice() {
             ["manifest"] => Self::Manifest,
+            ["live"] => Self::Live,
             ["classes"] => Self::Classes,
             ["annotations"] => Self::Annotations,
             ["confusion"] => Self::Confusion,
@@ -249,6 +254,7 @@ impl fmt::Display for BundleFile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Manifest => write!(formatter, "manifest.json"),
+            Self::Live => write!(formatter, "live.json"),
             Self::Classes => write!(formatter, "classes.json"),
             Self::Confusion => write!(formatter, "confusion.json"),
             Self::Annotations => write!(formatter, "annotations.json"),
@@ -311,6 +317,7 @@ mod tests {
         };
         vec![
             BundleFile::Manifest,
+            BundleFile::Live,
             BundleFile::Classes,
             BundleFile::Confusion,
             BundleFile::Annotations,

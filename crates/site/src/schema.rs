@@ -464,6 +464,65 @@ pub struct Annotation {
     pub text: String,
 }
 
+/// `live.json`, and every event of `events`: a run that is being made.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct LiveFile {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// What is being done.
+    pub phase: LivePhase,
+    /// Why it was stopped, one sentence.
+    #[cfg_attr(test, ts(optional))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// File name of the network.
+    pub model: String,
+    /// Name of the image folder.
+    pub data_set: String,
+    /// Images in the list.
+    pub listed: u32,
+    /// Of them, stored before this start: a run that is continued.
+    pub before: u32,
+    /// Seen by the network, `before` included.
+    pub done: u32,
+    /// Unusable, `before` included.
+    pub skipped: u32,
+    /// From when the network began to look at images to the newest of them.
+    pub seconds: f64,
+    /// Class, in the order in which first images were stored. An image counts for its label, for its prediction
+    /// where it has none.
+    pub class: Vec<u32>,
+    /// Its name, never empty.
+    pub name: Vec<String>,
+    /// Its images that are stored, at least 1.
+    pub images: Vec<u32>,
+    /// Of them, with a label.
+    pub labelled: Vec<u32>,
+    /// Of these, predicted as the class.
+    pub correct: Vec<u32>,
+}
+
+/// What is being done for a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(TS))]
+#[serde(rename_all = "lowercase")]
+pub enum LivePhase {
+    /// The network is read, the images are listed.
+    #[default]
+    Preparing,
+    /// The network looks at the images.
+    Images,
+    /// The tables are made from what was stored.
+    Tables,
+    /// Signed influence is measured, class by class.
+    Influence,
+    /// All files of the bundle are there.
+    Complete,
+    /// The run ended early.
+    Stopped,
+}
+
 #[cfg(test)]
 #[path = "schema_typescript.rs"]
 mod typescript;

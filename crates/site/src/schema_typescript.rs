@@ -53,6 +53,8 @@ fn generated() -> String {
         declaration::<ChannelExamples>(&config),
         declaration::<AnnotationFile>(&config),
         declaration::<Annotation>(&config),
+        declaration::<LiveFile>(&config),
+        declaration::<LivePhase>(&config),
         declaration::<Measure>(&config),
         declaration::<Estimate>(&config),
         declaration::<AttributionGraph>(&config),

@@ -11,9 +11,12 @@ use crate::manifest::{Counts, MANIFEST_NAME, Manifest, RunState, SCHEMA_VERSION,
 use crate::plan::PLAN_NAME;
 use crate::shard::{self, SHARDS, Shard, ShardData};
 use crate::spec::RunSpec;
-use crate::tables::ImageRange;
+use crate::table_reader::{RowStream, read_table};
+use crate::tables::{Bounds, ImageRange, TableId};
 use std::fs::{self, File, TryLockError};
+use std::iter;
 use std::path::{Path, PathBuf};
+use summit_tables::ImageRecord;
 
 /// Name of the lock file. It is empty and stays; the lock is the operating system's.
 const LOCK_NAME: &str = "lock";
@@ -102,6 +105,22 @@ impl RunWriter {
             self.spec.images.listed,
             images_per_shard,
         )
+    }
+
+    /// The images of the shards committed so far, by id; none of a complete run, whose reader has them.
+    pub fn images(&self) -> impl Iterator<Item = Result<ImageRecord, StoreError>> + '_ {
+        let info = &self.spec.model.info;
+        self.shards.iter().flat_map(move |shard| {
+            let path = shard.tables(info).remove(&TableId::Images);
+            let bounds = Bounds::of(TableId::Images, info, shard.note.images);
+            let rows = path.map(|path| read_table(&path, bounds, None));
+            let rows: RowStream<ImageRecord> = match rows {
+                None => Box::new(iter::empty()),
+                Some(Ok(rows)) => rows,
+                Some(Err(error)) => Box::new(iter::once(Err(error))),
+            };
+            rows
+        })
     }
 
     /// Stores the results of a range durably: when this returns, they survive a power failure.

@@ -14,6 +14,7 @@ import type {
   EmbeddingFile,
   ImageFile,
   InputFile,
+  LiveFile,
   Measure,
   PhotoFile,
   SimilarityFile,
@@ -27,6 +28,8 @@ export class BundleError extends Error {
   constructor(
     readonly file: string,
     readonly reason: string,
+    /** What the server answered with, where it did. */
+    readonly status = 0,
   ) {
     super(`${reason} (${file})`);
     this.name = 'BundleError';
@@ -124,6 +127,12 @@ const classCheck = all(
   ),
 );
 
+const liveCheck = all(bundleVersion, columns('class', 'name', 'images', 'labelled', 'correct'));
+
+/** What the server tells of a run that is being made. */
+export const isLive = (value: unknown): value is LiveFile =>
+  isObject(value) && liveCheck(value) === null;
+
 /** A file that is there or on its way, and how many still want it. */
 interface Kept {
   file: Promise<unknown>;
@@ -139,6 +148,8 @@ export class Bundle {
   constructor(readonly base: string) {}
 
   manifest = () => this.#json<SiteManifest>('manifest.json', manifestCheck);
+  /** A run that is being made, as it is now; not there for others. */
+  live = () => this.#load('live.json', liveCheck) as Promise<LiveFile>;
   classes = () => this.#json<ClassTable>('classes.json', classCheck);
   confusion = () =>
     this.#json<ConfusionTable>(
@@ -297,7 +308,11 @@ export class Bundle {
     if (response.status === 404) throw new BundleError(file, 'The data have no such file');
     if (!response.ok) {
       const text = (await response.text().catch(() => '')).trim().slice(0, 300);
-      throw new BundleError(file, text || `The server answered ${response.status}`);
+      throw new BundleError(
+        file,
+        text || `The server answered ${response.status}`,
+        response.status,
+      );
     }
     return response;
   }

@@ -4,6 +4,7 @@
 //! old one's place: until then the old one is untouched. Interrupted, the same command goes on.
 
 use crate::begun::Begun;
+use crate::interrupt::Interrupt;
 use crate::message;
 use crate::model::{self, LabelledImages};
 use crate::run_args::ChangeArgs;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use summit_images::{ClassLabel, ImageSource, Labels};
 use summit_store::{Removal, Run, RunSpec, RunWriter, Source, StoreError, merge_runs};
+use summit_summarize::Progress;
 use summit_tables::ClassEntry;
 
 /// Images stored together while they are looked at.
@@ -156,6 +158,8 @@ fn summarise(
             .map_or_else(super::default_threads, usize::from),
         before: counts.done + counts.skipped,
         listed: counts.listed,
+        progress: &Progress::default(),
+        interrupt: &Interrupt::default(),
     };
     if !writer.is_complete() {
         let missing = writer.missing_shards(SHARD_IMAGES);

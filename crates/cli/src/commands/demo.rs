@@ -3,7 +3,7 @@
 //! Writes images and a network, then runs this program's other commands on them, each as a user would
 //! give it and printed as such; so nothing is done that a user could not do with own files.
 
-use crate::args::{DemoArgs, ServeArgs};
+use crate::args::{AddressArgs, DemoArgs, ServeArgs};
 use crate::message;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
@@ -38,12 +38,14 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     }
     super::serve::run(&ServeArgs {
         run: args.out.join("run"),
-        host: Ipv4Addr::LOCALHOST.into(),
-        port: args.port,
-        allow_host: Vec::new(),
+        address: AddressArgs {
+            host: Ipv4Addr::LOCALHOST.into(),
+            port: args.port,
+            allow_host: Vec::new(),
+            ui_dir: None,
+        },
         images: None,
         model: None,
-        ui_dir: None,
     })
 }
 

@@ -1,15 +1,22 @@
 //! `summit run`: the pass over the images, from the plan to the tables in one process.
 
 use super::plan::{Planned, list_on_screen};
+use crate::interrupt::Interrupt;
 use crate::model::{self, LabelledImages};
+use crate::page::Page;
 use crate::run_args::{Limit, RunArgs};
 use crate::work::Work;
 use crate::{message, sample};
 use anyhow::Result;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use summit_images::{ImageSource, Preprocessing, SkippedPath};
 use summit_nn::onnx::Model;
-use summit_store::{RunWriter, StoreError};
+use summit_site::Live;
+use summit_site::schema::LivePhase;
+use summit_store::{Counts, RunWriter, StoreError};
+use summit_summarize::Progress;
 
 /// Below this top-1 on the sample, other preprocessings are tried.
 const SUSPICIOUS_ACCURACY: f64 = 0.6;
@@ -21,12 +28,67 @@ const CLEARLY_BETTER: f64 = 0.1;
 const SAMPLE: usize = 200;
 
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
+    let told = Told::default();
+    let page = args
+        .serve
+        .then(|| Page::open(&args.address, &told.live, &told.progress))
+        .transpose()?;
+    let mut outcome = make(args, &told);
+    if let Some(page) = page {
+        let local = args.address.host.is_loopback();
+        outcome = page.end(outcome, &args.plan.out, local, &told.interrupt);
+    }
+    Ok(outcome?.unwrap_or(ExitCode::from(2)))
+}
+
+/// Who hears of a run while it is made, and who stops it.
+#[derive(Default)]
+struct Told {
+    live: Live,
+    progress: Arc<Progress>,
+    interrupt: Interrupt,
+}
+
+impl Told {
+    fn phase(&self, phase: LivePhase, counts: Counts) {
+        self.live.update(|file| {
+            file.phase = phase;
+            (file.done, file.skipped) = (counts.done, counts.skipped);
+        });
+    }
+
+    /// What is known before the pass. Of images done before, classes are counted where anybody sees it.
+    fn begin(&self, args: &RunArgs, planned: &Planned<'_>, writer: &RunWriter) -> Result<()> {
+        let counts = writer.manifest().counts;
+        let name = |path: &Path| {
+            path.file_name()
+                .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+        };
+        self.live.update(|file| {
+            file.model = name(&args.plan.model.model);
+            file.data_set = name(&args.plan.images.images);
+            file.listed = counts.listed;
+            file.before = counts.done + counts.skipped;
+            (file.done, file.skipped) = (counts.done, counts.skipped);
+        });
+        if args.serve {
+            for image in writer.images() {
+                self.live.count(&planned.images.classes, &[image?]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes the run, or what is missing of it; the exit code, none where the user stopped it.
+fn make(args: &RunArgs, told: &Told) -> Result<Option<ExitCode>> {
     let threads = args
         .threads
         .map_or_else(super::default_threads, usize::from);
     let out = &args.plan.out;
     let planned = Planned::new(&args.plan)?;
     let mut writer = planned.begin(out)?;
+    told.begin(args, &planned, &writer)?;
     if writer.is_complete() {
         message::note(&format!(
             "nothing to do: the run is complete: {}",
@@ -48,7 +110,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
             } = &planned;
             look_at_sample(model, images, preprocessing, threads)?;
         }
-        let finished = summarise(&planned, &mut writer, args, threads)?;
+        let finished = summarise(&planned, &mut writer, args, threads, told)?;
         if !finished {
             let counts = writer.manifest().counts;
             message::note(&format!(
@@ -58,13 +120,14 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
                 counts.listed,
                 out.display()
             ));
-            return Ok(ExitCode::from(2));
+            return Ok(None);
         }
     }
     if let Some(measure) = args.signed.influence.signed() {
+        told.phase(LivePhase::Influence, writer.manifest().counts);
         super::flow::after_run(out, measure, args.signed.influence_images, args.threads)?;
     }
-    report(args, &writer, &planned.images.source.list().skipped)
+    report(args, &writer, &planned.images.source.list().skipped).map(Some)
 }
 
 /// Reports accuracy on a sample and warns when it looks like a preprocessing error.
@@ -118,6 +181,7 @@ fn summarise(
     writer: &mut RunWriter,
     args: &RunArgs,
     threads: usize,
+    told: &Told,
 ) -> Result<bool> {
     let counts = writer.manifest().counts;
     let work = Work {
@@ -129,13 +193,22 @@ fn summarise(
         threads,
         before: counts.done + counts.skipped,
         listed: counts.listed,
+        progress: &told.progress,
+        interrupt: &told.interrupt,
     };
+    told.phase(LivePhase::Images, counts);
     let missing = writer.missing_shards(args.plan.shard_images);
-    work.shards(&missing, |range, data| writer.commit_shard(range, data))?;
+    work.shards(&missing, |range, data| {
+        writer.commit_shard(range, data)?;
+        told.live.count(&planned.images.classes, &data.images);
+        Ok(())
+    })?;
     let counts = writer.manifest().counts;
     if counts.done + counts.skipped < counts.listed {
+        told.phase(LivePhase::Images, counts);
         return Ok(false);
     }
+    told.phase(LivePhase::Tables, counts);
     message::note("writing the tables");
     writer.finalize()?;
     Ok(true)

@@ -1,6 +1,7 @@
 //! `summit shard`: one shard of a plan. Doing it again changes nothing.
 
 use crate::begun::Begun;
+use crate::interrupt::Interrupt;
 use crate::run_args::ShardArgs;
 use crate::work::Work;
 use crate::{bucket, message};
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use summit_images::{ImageItem, ImageList, Images, ListHash, ScanOptions};
 use summit_objects::{Objects, is_remote};
 use summit_store::{ImageRange, Plan};
+use summit_summarize::Progress;
 
 pub fn run(args: &ShardArgs) -> Result<ExitCode> {
     if !is_remote(&args.plan) {
@@ -103,6 +105,8 @@ fn do_shard(args: &ShardArgs, plan: &Plan, range: ImageRange) -> Result<()> {
             .map_or_else(super::default_threads, usize::from),
         before: 0,
         listed: range.len(),
+        progress: &Progress::default(),
+        interrupt: &Interrupt::default(),
     };
     let mut done = false;
     work.shards(&[range], |range, data| {

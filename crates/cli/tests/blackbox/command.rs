@@ -16,6 +16,12 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// A command under construction.
 pub struct Summit(Command);
 
+impl From<Summit> for Command {
+    fn from(summit: Summit) -> Self {
+        summit.0
+    }
+}
+
 /// What came of it.
 #[derive(Debug)]
 pub struct Outcome {

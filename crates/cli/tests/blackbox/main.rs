@@ -20,6 +20,7 @@ mod features;
 mod finite;
 mod identical;
 mod images;
+mod live;
 mod memory;
 mod models;
 mod run_folders;
@@ -27,6 +28,10 @@ mod server;
 mod shards;
 mod single_class;
 mod sources;
+
+#[path = "../support/served.rs"]
+#[allow(dead_code, reason = "a part of it serves here")]
+mod served;
 
 #[path = "../../../nn/tests/common/file.rs"]
 #[allow(dead_code, reason = "a part of it serves here")]

@@ -78,7 +78,7 @@ fn commands(block: &Block) -> Vec<String> {
 /// A command that serves a page until it is stopped.
 fn serves(command: &str) -> bool {
     let demo = command.starts_with("summit demo") && !command.contains("--no-serve");
-    command.starts_with("summit serve") || demo
+    command.starts_with("summit serve") || command.ends_with(" --serve") || demo
 }
 
 /// Where documents' commands run: a folder with `bin/summit` and a demonstration of its own, which they may

@@ -9,6 +9,7 @@
 //! * Content-Security-Policy allows nothing from anywhere else.
 
 mod cache;
+mod events;
 mod guard;
 
 use crate::assets::Assets;
@@ -23,6 +24,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cache::{Cache, Entry};
+use events::{EVENTS, LISTENERS, events};
 use guard::Guard;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -73,6 +75,7 @@ struct Site {
     guard: Guard,
     cache: Cache,
     turns: Arc<Semaphore>,
+    listeners: Arc<Semaphore>,
 }
 
 impl Server {
@@ -96,6 +99,7 @@ impl Server {
             assets: options.assets,
             cache: Cache::default(),
             turns: Arc::new(Semaphore::new(options.threads.max(1))),
+            listeners: Arc::new(Semaphore::new(LISTENERS)),
         });
         Ok(Self {
             listener,
@@ -165,6 +169,9 @@ async fn answer(site: &Arc<Site>, request: &Parts, body: Body) -> Response {
     if request.method != Method::GET && request.method != Method::HEAD {
         return refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET is understood");
     }
+    if path == EVENTS {
+        return events(site.source.live(), &site.listeners);
+    }
     if let Some(asset) = Assets::find(path) {
         // An overriding folder may change between requests, so nothing of it is kept.
         return match site.assets.bytes(asset) {
@@ -181,6 +188,9 @@ async fn answer(site: &Arc<Site>, request: &Parts, body: Body) -> Response {
     match made(site, file).await {
         Ok(entry) => hand_out(&entry, &request.headers),
         Err(error) if error.is_absent() => refusal(StatusCode::NOT_FOUND, &error.to_string()),
+        Err(error @ SiteError::Unfinished) => {
+            refusal(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
+        }
         Err(error) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
@@ -248,7 +258,7 @@ async fn change(
     let status = match error {
         SiteError::ReadOnly | SiteError::DrawsNothing => StatusCode::METHOD_NOT_ALLOWED,
         SiteError::Annotation { .. } => StatusCode::BAD_REQUEST,
-        SiteError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        SiteError::Busy | SiteError::Unfinished => StatusCode::SERVICE_UNAVAILABLE,
         SiteError::Absent { .. } => StatusCode::NOT_FOUND,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };

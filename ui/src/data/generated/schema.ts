@@ -561,6 +561,71 @@ channel: number,
  */
 text: string, };
 
+export type LiveFile = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * What is being done.
+ */
+phase: LivePhase, 
+/**
+ * Why it was stopped, one sentence.
+ */
+problem?: string, 
+/**
+ * File name of the network.
+ */
+model: string, 
+/**
+ * Name of the image folder.
+ */
+data_set: string, 
+/**
+ * Images in the list.
+ */
+listed: number, 
+/**
+ * Of them, stored before this start: a run that is continued.
+ */
+before: number, 
+/**
+ * Seen by the network, `before` included.
+ */
+done: number, 
+/**
+ * Unusable, `before` included.
+ */
+skipped: number, 
+/**
+ * From when the network began to look at images to the newest of them.
+ */
+seconds: number, 
+/**
+ * Class, in the order in which first images were stored. An image counts for its label, for its prediction
+ * where it has none.
+ */
+class: Array<number>, 
+/**
+ * Its name, never empty.
+ */
+name: Array<string>, 
+/**
+ * Its images that are stored, at least 1.
+ */
+images: Array<number>, 
+/**
+ * Of them, with a label.
+ */
+labelled: Array<number>, 
+/**
+ * Of these, predicted as the class.
+ */
+correct: Array<number>, };
+
+export type LivePhase = "preparing" | "images" | "tables" | "influence" | "complete" | "stopped";
+
 export type Measure = "conv-max" | "flow" | "flow-ig" | "lrp" | "flow-totals";
 
 export type Estimate = { 

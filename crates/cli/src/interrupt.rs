@@ -1,0 +1,54 @@
+//! Ctrl-C, or a request to end: what it stops. One process can listen for it once.
+
+use crate::message;
+use anyhow::{Context, Result};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
+
+/// Shared by what listens and what is stopped.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    listening: AtomicBool,
+    /// Somebody does nothing but wait for it.
+    awaited: AtomicBool,
+    came: AtomicBool,
+    first: Notify,
+}
+
+impl Interrupt {
+    /// From here on the first Ctrl-C stops at the next shard boundary, or ends what waits for it; the second ends
+    /// the process at once.
+    pub fn listen(&self) -> Result<()> {
+        if self.0.listening.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.0);
+        ctrlc::set_handler(move || {
+            if shared.came.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+            shared.first.notify_one();
+            if !shared.awaited.load(Ordering::Relaxed) {
+                message::note(
+                    "stopping when the shards under way are done; press Ctrl-C again to stop at once",
+                );
+            }
+        })
+        .context("cannot listen for Ctrl-C")
+    }
+
+    /// Set by the first.
+    pub fn came(&self) -> &AtomicBool {
+        &self.0.came
+    }
+
+    /// Waits for the first; at most one may wait.
+    pub async fn wait(&self) {
+        self.0.awaited.store(true, Ordering::Relaxed);
+        self.0.first.notified().await;
+    }
+}
