@@ -7,9 +7,9 @@ use anyhow::Result;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use summit_images::{DecodeLimits, ImageItem, ImageSource, Preprocessing};
-use summit_store::{ImageRange, ShardData, StoreError};
-use summit_summarize::{Inputs, Pass, Progress, ShardTables, run_shards};
-use summit_tables::ClassId;
+use summit_store::{ImageRange, StoreError};
+use summit_summarize::{Inputs, Pass, Progress, run_shards};
+use summit_tables::{ClassId, ShardTables};
 
 /// What shards are done with.
 pub struct Work<'a> {
@@ -35,7 +35,7 @@ impl Work<'_> {
     pub fn shards(
         &self,
         ranges: &[ImageRange],
-        mut commit: impl FnMut(ImageRange, &ShardData) -> Result<(), StoreError>,
+        mut commit: impl FnMut(ImageRange, &ShardTables) -> Result<(), StoreError>,
     ) -> Result<()> {
         self.interrupt.listen()?;
         let limits = DecodeLimits::default();
@@ -59,9 +59,7 @@ impl Work<'_> {
                 self.threads,
                 progress,
                 self.interrupt.came(),
-                |range, tables| {
-                    commit(ImageRange::new(range.start, range.end), &shard_data(tables))
-                },
+                |range, tables| commit(ImageRange::new(range.start, range.end), &tables),
             );
             finished.store(true, Ordering::Relaxed);
             outcome
@@ -84,23 +82,4 @@ fn say_speed(progress: &Progress, seconds: f64) {
         f64::from(seen) / seconds.max(1e-9),
         100.0 * network / (network + decode).max(1.0)
     ));
-}
-
-fn shard_data(tables: ShardTables) -> ShardData {
-    let ShardTables {
-        images,
-        skipped,
-        layers,
-        activations,
-        influence,
-        thumbnails,
-    } = tables;
-    ShardData {
-        images,
-        skipped,
-        layers,
-        activations,
-        influence,
-        thumbnails,
-    }
 }

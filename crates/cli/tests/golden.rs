@@ -24,8 +24,10 @@ use summit_nn::exec::{CompileOptions, Network};
 use summit_nn::layers::{Blocks, LayerValue, cut_values, find_blocks, find_layers};
 use summit_nn::onnx::{self, LoadOptions, Model};
 use summit_nn::spatial::{ConvMax, Flattened};
-use summit_summarize::{Accumulator, ImageSummary, Pass, PassOptions, ShardTables, Worker};
-use summit_tables::{ChannelId, ClassId, GroupId, Grouping, ImageId, ImageRecord, TopRule};
+use summit_summarize::{Accumulator, ImageSummary, Pass, PassOptions, Worker};
+use summit_tables::{
+    ChannelId, ClassId, GroupId, Grouping, ImageId, ImageRecord, ShardTables, TopRule,
+};
 
 const CASES: [&str; 3] = ["inception-tiny", "resnet-tiny", "depthwise-tiny"];
 const GROUPINGS: [(&str, Grouping, u32); 4] = [

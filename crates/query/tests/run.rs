@@ -8,11 +8,11 @@ use summit_explain::embedding::Umap;
 use summit_explain::graph::Side;
 use summit_explain::{Csr, Group};
 use summit_query::{GraphChoices, MapOf, NoRecount, QueryError, Questions, Recount};
-use summit_store::{ImageList, ImageRange, ModelEntry, RunSpec, RunWriter, ShardData};
+use summit_store::{ImageList, ImageRange, ModelEntry, RunSpec, RunWriter};
 use summit_tables::{
     ActivationEntry, Block, BlockEdge, BlockStep, ChannelId, ClassEntry, ClassId, ConvId, ConvInfo,
     ConvMaxCounts, Grouping, ImageId, ImageRecord, InfluenceEntry, LayerId, LayerInfo, LayerTables,
-    ModelInfo, TopChannel,
+    ModelInfo, ShardTables, TopChannel,
 };
 
 const IMAGES: u32 = 60;
@@ -210,7 +210,7 @@ fn write(folder: &Path, influence: bool) -> Questions {
     };
     let (layers, activations): (Vec<_>, Vec<_>) = (0..2).map(tables).unzip();
     let all: Vec<ImageId> = (0..IMAGES).map(ImageId).collect();
-    let data = ShardData {
+    let data = ShardTables {
         thumbnails: Vec::new(),
         images: (0..IMAGES).map(record).collect(),
         skipped: Vec::new(),

@@ -12,10 +12,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
-use summit_store::{ImageList, ImageRange, ModelEntry, RunSpec, RunWriter, ShardData};
+use summit_store::{ImageList, ImageRange, ModelEntry, RunSpec, RunWriter};
 use summit_tables::{
     ActivationEntry, ChannelId, ClassId, ConvId, ConvInfo, ConvMaxCounts, DatasetExample, ImageId,
-    ImageRecord, InfluenceEntry, LayerId, LayerInfo, LayerTables, ModelInfo, Thumbnail, TopChannel,
+    ImageRecord, InfluenceEntry, LayerId, LayerInfo, LayerTables, ModelInfo, ShardTables,
+    Thumbnail, TopChannel,
 };
 
 /// 5,488 channels in 12 layers.
@@ -144,7 +145,7 @@ fn spec(shards: u32) -> RunSpec {
 }
 
 /// One class: its own cell with every channel, the cells it is confused with with some.
-fn data(shard: u32, range: ImageRange) -> ShardData {
+fn data(shard: u32, range: ImageRange) -> ShardTables {
     let label = shard % CLASSES;
     let mut predictions: Vec<u32> = (0..CONFUSED)
         .map(|step| mix(u64::from(shard * CONFUSED + step)) % CLASSES)
@@ -152,7 +153,7 @@ fn data(shard: u32, range: ImageRange) -> ShardData {
         .collect();
     predictions.sort_unstable();
     predictions.dedup();
-    ShardData {
+    ShardTables {
         images: range.ids().map(|image| record(image, label)).collect(),
         skipped: Vec::new(),
         layers: CHANNELS.map(|channels| layer(channels, range)).into(),

@@ -1,6 +1,6 @@
 //! A run on disk: Parquet tables, manifest, shards, commit, merge, resume.
 //!
-//! Place in the flow: `summarize` hands over the results of consecutive images ([`ShardData`]),
+//! Place in the flow: `summarize` hands over the results of consecutive images ([`summit_tables::ShardTables`]),
 //! [`RunWriter`] commits each durably and makes the final tables, [`Run`] streams them to `query`
 //! and `site`. [`merge_runs`] joins runs over different images, [`Removal`] takes some out. Formats: docs/formats.md.
 //!
@@ -45,7 +45,7 @@ pub use plan::{PLAN_FILES, Plan, write_plan};
 pub use reader::Run;
 pub use remove::Removal;
 pub use rows::{LONGEST_PATH_BYTES, LONGEST_REASON_BYTES, NO_LABEL};
-pub use shard::{DONE_NAME, ShardData, shard_folder};
+pub use shard::{DONE_NAME, shard_folder};
 pub use source::Source;
 pub use spec::{ImageList, ModelEntry, PassedOver, RunSpec};
 pub use table_reader::{CellFilter, Rows};

@@ -9,7 +9,7 @@ use crate::durable::{read_text, replace_file};
 use crate::error::StoreError;
 use crate::inventory::{INVENTORY_NAME, read_inventory};
 use crate::manifest::{MANIFEST_NAME, Manifest, RunState};
-use crate::shard::{self, ShardData};
+use crate::shard;
 use crate::source::Source;
 use crate::spec::RunSpec;
 use crate::tables::ImageRange;
@@ -17,7 +17,7 @@ use crate::writer::{Hold, lock};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use summit_tables::PlannedImage;
+use summit_tables::{PlannedImage, ShardTables};
 
 /// What says how a run is cut; it goes when the run is complete.
 pub(crate) const PLAN_NAME: &str = "plan.json";
@@ -109,7 +109,7 @@ impl Plan {
     ///
     /// # Errors
     /// See [`crate::RunWriter::commit_shard`]; or the other attempt has other results.
-    pub fn commit(&self, range: ImageRange, data: &ShardData) -> Result<(), StoreError> {
+    pub fn commit(&self, range: ImageRange, data: &ShardTables) -> Result<(), StoreError> {
         shard::write(&self.path, self.spec(), range, data).map(|_| ())
     }
 }

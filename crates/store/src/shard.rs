@@ -17,33 +17,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
-use summit_tables::{
-    ActivationEntry, ConvMaxCounts, ImageRecord, LayerTables, ModelInfo, SkippedImage, Thumbnail,
-};
+use summit_tables::{LayerTables, ModelInfo, ShardTables};
 
 /// Name of the folder of shards in a run.
 pub(crate) const SHARDS: &str = "shards";
 /// What says that a shard is done.
 pub const DONE_NAME: &str = "done.json";
 const LARGEST_BYTES: u64 = 64 << 20;
-
-/// Everything the pass found in consecutive images. Every image of the range is in exactly one of
-/// `images` and `skipped`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ShardData {
-    /// Images done, sorted by id.
-    pub images: Vec<ImageRecord>,
-    /// Images that could not be used, sorted by id.
-    pub skipped: Vec<SkippedImage>,
-    /// One entry per layer of the model.
-    pub layers: Vec<LayerTables>,
-    /// One entry per layer, sorted by (label, prediction, channel), non-zero counts only.
-    pub activations: Vec<Vec<ActivationEntry>>,
-    /// Counts of any of the model's convolutions, each at most once.
-    pub influence: Vec<ConvMaxCounts>,
-    /// Of the images that are examples of any channel, sorted by id.
-    pub thumbnails: Vec<Thumbnail>,
-}
 
 /// A committed shard.
 #[derive(Clone, Debug)]
@@ -91,7 +71,7 @@ pub(crate) fn write(
     run: &Path,
     spec: &RunSpec,
     range: ImageRange,
-    data: &ShardData,
+    data: &ShardTables,
 ) -> Result<Shard, StoreError> {
     let info = &spec.model.info;
     check(info, range, data).map_err(|reason| StoreError::ShardInvalid { reason, range })?;
@@ -147,7 +127,7 @@ fn write_files(
     folder: &Path,
     spec: &RunSpec,
     range: ImageRange,
-    data: &ShardData,
+    data: &ShardTables,
 ) -> Result<ShardNote, StoreError> {
     fs::create_dir_all(folder).context("create the folder", folder)?;
     let mut out = Output {
@@ -227,7 +207,7 @@ fn histogram_bins(tables: &LayerTables) -> Vec<HistogramBin> {
 }
 
 /// Checks what the tables alone cannot see; the error is one sentence.
-fn check(info: &ModelInfo, range: ImageRange, data: &ShardData) -> Result<(), String> {
+fn check(info: &ModelInfo, range: ImageRange, data: &ShardTables) -> Result<(), String> {
     if data.layers.len() != info.layers.len() || data.activations.len() != info.layers.len() {
         return Err(format!("the model has {} layers", info.layers.len()));
     }

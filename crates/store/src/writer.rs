@@ -9,14 +9,14 @@ use crate::durable;
 use crate::error::{IoContext, StoreError};
 use crate::manifest::{Counts, MANIFEST_NAME, Manifest, RunState, SCHEMA_VERSION, joined};
 use crate::plan::PLAN_NAME;
-use crate::shard::{self, SHARDS, Shard, ShardData};
+use crate::shard::{self, SHARDS, Shard};
 use crate::spec::RunSpec;
 use crate::table_reader::{RowStream, read_table};
 use crate::tables::{Bounds, ImageRange, TableId};
 use std::fs::{self, File, TryLockError};
 use std::iter;
 use std::path::{Path, PathBuf};
-use summit_tables::ImageRecord;
+use summit_tables::{ImageRecord, ShardTables};
 
 /// Name of the lock file. It is empty and stays; the lock is the operating system's.
 const LOCK_NAME: &str = "lock";
@@ -129,7 +129,11 @@ impl RunWriter {
     /// The range is empty, leaves the list or overlaps a committed one; a row is out of bounds, out
     /// of order or not a number; I/O, above all [`StoreError::DiskFull`]. Nothing is stored then, and
     /// the call can be repeated.
-    pub fn commit_shard(&mut self, range: ImageRange, data: &ShardData) -> Result<(), StoreError> {
+    pub fn commit_shard(
+        &mut self,
+        range: ImageRange,
+        data: &ShardTables,
+    ) -> Result<(), StoreError> {
         let invalid = |reason: &str| StoreError::ShardInvalid {
             reason: reason.to_owned(),
             range,

@@ -229,7 +229,7 @@ fn an_unfinished_run_says_how_far_it_is() {
 fn wrong_data_is_refused_and_nothing_written() {
     struct Case {
         what: &'static str,
-        change: fn(&mut summit_store::ShardData),
+        change: fn(&mut summit_tables::ShardTables),
     }
     let cases = [
         Case {

@@ -7,9 +7,9 @@ mod common;
 use common::spec;
 use std::fs;
 use std::time::Instant;
-use summit_store::{CellFilter, ImageRange, Run, RunWriter, ShardData};
+use summit_store::{CellFilter, ImageRange, Run, RunWriter};
 use summit_tables::{
-    ClassId, ConvId, ConvMaxCounts, ImageId, ImageRecord, InfluenceEntry, LayerTables,
+    ClassId, ConvId, ConvMaxCounts, ImageId, ImageRecord, InfluenceEntry, LayerTables, ShardTables,
 };
 use tempfile::tempdir;
 
@@ -70,7 +70,7 @@ fn merging_needs_little_memory() {
                 });
             }
         }
-        let data = ShardData {
+        let data = ShardTables {
             images: vec![record(shard)],
             layers: vec![LayerTables::default(); 2],
             activations: vec![Vec::new(); 2],
@@ -78,7 +78,7 @@ fn merging_needs_little_memory() {
                 conv: ConvId(0),
                 entries,
             }],
-            ..ShardData::default()
+            ..ShardTables::default()
         };
         writer
             .commit_shard(ImageRange::new(shard, shard + 1), &data)

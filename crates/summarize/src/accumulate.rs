@@ -6,25 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use summit_tables::{
     ActivationEntry, BestExamples, ChannelId, ConvId, ConvMaxCounts, DatasetExample,
     HISTOGRAM_BINS, ImageId, ImageRecord, InfluenceEntry, LayerTables, ModelInfo, RangeExamples,
-    SkippedImage, Thumbnail, TopChannel, histogram_bin,
+    ShardTables, SkippedImage, Thumbnail, TopChannel, histogram_bin,
 };
-
-/// One shard's results, in the order the store wants them.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ShardTables {
-    /// Sorted by image.
-    pub images: Vec<ImageRecord>,
-    /// Sorted by image.
-    pub skipped: Vec<SkippedImage>,
-    /// One per layer.
-    pub layers: Vec<LayerTables>,
-    /// One per layer, sorted by (label, prediction, channel).
-    pub activations: Vec<Vec<ActivationEntry>>,
-    /// One per convolution that counted anything.
-    pub influence: Vec<ConvMaxCounts>,
-    /// Of the images that are examples of any channel, sorted by image.
-    pub thumbnails: Vec<Thumbnail>,
-}
 
 /// A confusion cell: (label or `u32::MAX`, prediction).
 type Cell = (u32, u32);

@@ -1,7 +1,7 @@
 //! The one pass over the data: activation aggregation, conv-max influence, predictions and dataset
 //! examples (method.md sections 2, 3.1 and 6).
 //!
-//! Place in the flow: images in, [`ShardTables`] out, ready for the store.
+//! Place in the flow: images in, [`summit_tables::ShardTables`] out, ready for the store.
 //!
 //! ```text
 //! Pass (what to look at, compiled once)
@@ -19,7 +19,7 @@ mod predict;
 mod run;
 mod worker;
 
-pub use accumulate::{Accumulator, ShardTables};
+pub use accumulate::Accumulator;
 pub use pass::{Pass, PassError, PassOptions};
 pub use predict::Prediction;
 pub use run::{Inputs, Progress, RunError, run_shards};

@@ -1,6 +1,6 @@
 //! Drives the workers over shards of images.
 
-use crate::accumulate::{Accumulator, ShardTables};
+use crate::accumulate::Accumulator;
 use crate::ahead::{Ahead, End};
 use crate::pass::Pass;
 use crate::worker::Worker;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use summit_images::{
     DecodeLimits, ImageItem, ImageSource, Preprocessing, ReadError, SkipReason, decode, thumbnail,
 };
-use summit_tables::{ClassId, ImageRecord, SkippedImage};
+use summit_tables::{ClassId, ImageRecord, ShardTables, SkippedImage};
 
 /// The images of a run.
 #[derive(Clone, Copy)]

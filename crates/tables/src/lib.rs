@@ -27,6 +27,6 @@ pub use model::{Block, BlockEdge, BlockStep, ChannelLink, ConvInfo, LayerInfo, M
 pub use parallel::{in_parallel, in_parallel_on, processors};
 pub use run::{
     ActivationEntry, ClassEntry, ConvMaxCounts, DatasetExample, GroupId, Grouping, ImageRecord,
-    InfluenceEntry, LayerTables, SkippedImage, Thumbnail, TopChannel,
+    InfluenceEntry, LayerTables, ShardTables, SkippedImage, Thumbnail, TopChannel,
 };
 pub use top_channels::{TopRule, top_channels_of};

@@ -176,3 +176,21 @@ pub struct SkippedImage {
     /// One sentence.
     pub reason: String,
 }
+
+/// Everything the pass found in consecutive images, in the order the store wants it. Every image of the
+/// range is in exactly one of `images` and `skipped`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ShardTables {
+    /// Images done, sorted by id.
+    pub images: Vec<ImageRecord>,
+    /// Images that could not be used, sorted by id.
+    pub skipped: Vec<SkippedImage>,
+    /// One entry per layer of the model.
+    pub layers: Vec<LayerTables>,
+    /// One entry per layer, sorted by (label, prediction, channel), non-zero counts only.
+    pub activations: Vec<Vec<ActivationEntry>>,
+    /// Counts of the convolutions that counted anything, each at most once.
+    pub influence: Vec<ConvMaxCounts>,
+    /// Of the images that are examples of any channel, sorted by id.
+    pub thumbnails: Vec<Thumbnail>,
+}

@@ -9,11 +9,11 @@ pub use folders::{assert_same, contents, mix};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use summit_store::{ImageList, ImageRange, ModelEntry, NO_LABEL, RunSpec, RunWriter, ShardData};
+use summit_store::{ImageList, ImageRange, ModelEntry, NO_LABEL, RunSpec, RunWriter};
 use summit_tables::{
     ActivationEntry, ChannelId, ClassEntry, ClassId, ConvId, ConvInfo, ConvMaxCounts,
     DatasetExample, ImageId, ImageRecord, InfluenceEntry, LayerId, LayerInfo, LayerTables,
-    ModelInfo, RangeExamples, SkippedImage, Thumbnail, TopChannel,
+    ModelInfo, RangeExamples, ShardTables, SkippedImage, Thumbnail, TopChannel,
 };
 
 pub const CLASSES: u32 = 3;
@@ -119,8 +119,8 @@ fn thumbnail(image: ImageId, numbers: Numbers<'_>) -> Thumbnail {
 }
 
 /// The results of a range of images, computed in the plainest way.
-pub fn shard(range: ImageRange, numbers: Numbers<'_>) -> ShardData {
-    let mut data = ShardData::default();
+pub fn shard(range: ImageRange, numbers: Numbers<'_>) -> ShardTables {
+    let mut data = ShardTables::default();
     let mut influence = [BTreeMap::new(), BTreeMap::new()];
     for image in range.ids() {
         let number = numbers(image);
