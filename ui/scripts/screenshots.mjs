@@ -25,17 +25,27 @@ const worst = confusion.images
   .filter(({ cell: [label, prediction] }) => label !== prediction)
   .sort((l, r) => r.images - l.images)[0];
 
+/** Pins a channel of the upper layers. */
+async function pin(page) {
+  const nodes = page.getByRole('button', { name: /, channel / });
+  await nodes.nth(Math.floor((await nodes.count()) * 0.7)).focus();
+  await page.keyboard.press('Enter');
+  await page.mouse.move(5, 5);
+}
+
 /** Name, address, and what is done before the picture is taken. */
 const ALL_VIEWS = [
   ['graph', `class=${first}`],
+  ['channel', `class=${first}`, pin],
   [
-    'channel',
+    'muted',
     `class=${first}`,
     async (page) => {
-      const nodes = page.getByRole('button', { name: /, channel / });
-      await nodes.nth(Math.floor((await nodes.count()) * 0.7)).focus();
-      await page.keyboard.press('Enter');
-      await page.mouse.move(5, 5);
+      await pin(page);
+      await page.getByRole('button', { name: 'Mute' }).click();
+      await page.getByText(/^Tried on/).waitFor();
+      await page.getByRole('heading', { name: 'What if' }).scrollIntoViewIfNeeded();
+      await page.getByText(/^Tried on/).scrollIntoViewIfNeeded();
     },
   ],
   ['compare', `class=${first}&compare=${second}`],
