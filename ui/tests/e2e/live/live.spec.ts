@@ -12,6 +12,8 @@ import { expect, test as base } from '../site';
 
 const FIXTURE = process.env.SUMMIT_FIXTURE ?? '../target/ui-fixture';
 const SUMMIT = process.env.SUMMIT_BIN ?? '../target/debug/summit';
+/** Where pictures of the page go, if anywhere. */
+const PICTURES = process.env.LIVE_PICTURES;
 const CLASSES = ['s01', 's02', 's03', 's04', 's05', 's06', 's07', 's08'];
 const PER_CLASS = 12;
 
@@ -79,6 +81,11 @@ class LiveRun {
     }
   }
 
+  /** Takes away what is stored, so that nothing more can be. */
+  breakStore() {
+    rmSync(join(this.#folder, 'run/shards'), { recursive: true });
+  }
+
   async kill() {
     const child = this.#child;
     if (child?.exitCode === null && child.signalCode === null) {
@@ -137,10 +144,9 @@ test('classes appear, counts grow, and the page becomes that of the run', async 
       .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'])
       .analyze();
     expect(results.violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)).toEqual([]);
-    const folder = process.env.LIVE_PICTURES;
-    for (const [width, height] of folder ? [[1440, 900] as const, [1024, 700] as const] : []) {
+    for (const [width, height] of PICTURES ? [[1440, 900] as const, [1024, 700] as const] : []) {
       await page.setViewportSize({ width, height });
-      await page.screenshot({ path: `${folder}/live-${colorScheme}-${width}.png` });
+      await page.screenshot({ path: `${PICTURES}/live-${colorScheme}-${width}.png` });
     }
   }
 
@@ -165,4 +171,17 @@ test('a program that is gone is said, and comes back by itself', async ({ site, 
   await expect(page.getByText('36 images had been stored by an earlier start.')).toBeVisible();
   run.images.letOut(8);
   await site.ready();
+});
+
+test('a run that fails says why', async ({ site, page, run }) => {
+  site.expected = [/503|ERR_CONNECTION|ERR_INCOMPLETE_CHUNKED/];
+  run.images.letOut(2);
+  await page.goto('./');
+  const rows = page.getByRole('region', { name: 'Classes so far' }).getByRole('row');
+  await expect(rows).toHaveCount(3);
+  run.breakStore();
+  run.images.letOut(8);
+  await expect(page.getByRole('status')).toHaveText('Stopped');
+  await expect(page.getByRole('alert')).toContainText(/^The run was stopped: .*run.shards/);
+  if (PICTURES) await page.screenshot({ path: `${PICTURES}/stopped.png` });
 });
