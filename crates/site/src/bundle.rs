@@ -4,7 +4,6 @@
 //! several files share (the image table, the rows of A, coordinates) is computed once and kept:
 //! `O(images + layers x classes x channels)` memory.
 
-use crate::Live;
 use crate::features::Painter;
 use crate::file::{BundleFile, GraphOf, PointKind};
 use crate::network::Network;
@@ -12,21 +11,20 @@ use crate::parts::TopsOfLayer;
 use crate::pictures::{Crops, Tell, encode};
 use crate::schema::{
     ActivationFile, ActivationRow, Annotation, AnnotationFile, BUNDLE_SCHEMA_VERSION,
-    ChannelExamples, ChannelFile, EmbeddingFile, ImageFile, PhotoFile, PictureFacts,
-    SimilarityFile, WhatIfFile, WhatIfQuestion,
+    ChannelExamples, ChannelFile, ImageFile, PhotoFile, PictureFacts, SimilarityFile, WhatIfFile,
+    WhatIfQuestion,
 };
-use crate::{Annotations, SiteError, summary};
+use crate::{Annotations, BundleSource, SiteError, summary};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use summit_explain::embedding::{Umap, method_name};
 use summit_explain::graph::ChannelOrder;
 use summit_explain::predictions::by_margin;
 use summit_explain::slice::Group;
 use summit_explain::slice::explained_class;
 use summit_explain::{ActivationCounts, GroupSpec, NO_LABEL, cosine};
-use summit_query::{MapOf, Mapped, Maps, Questions};
+use summit_query::{Maps, Questions};
 use summit_store::{FeaturePicture, Source};
 use summit_tables::{
     ChannelId, ClassId, DatasetExample, GroupId, Grouping, ImageId, ImageRecord, LayerId,
@@ -48,56 +46,6 @@ pub const PICTURES: PictureFacts = PictureFacts {
 /// Classes listed per channel.
 const CLASSES_PER_CHANNEL: usize = 8;
 
-/// Where the files of a bundle come from.
-pub trait BundleSource: Send + Sync {
-    /// The bytes of one file.
-    ///
-    /// # Errors
-    /// See [`SiteError`]; [`SiteError::is_absent`] where the bundle has no such file.
-    fn file(&self, file: BundleFile) -> Result<Vec<u8>, SiteError>;
-
-    /// The run while it is made, where the source can tell.
-    fn live(&self) -> Option<&Live> {
-        None
-    }
-
-    /// Asks for the feature visualisation of a channel, which appears when it is done.
-    ///
-    /// # Errors
-    /// The source draws nothing, or nothing more for now; there is no such channel.
-    fn draw(&self, layer: LayerId, channel: ChannelId) -> Result<(), SiteError> {
-        let _ = (layer, channel);
-        Err(SiteError::DrawsNothing)
-    }
-
-    /// Names a channel.
-    ///
-    /// # Errors
-    /// The source takes no names, or not this one.
-    fn annotate(&self, annotation: Annotation) -> Result<(), SiteError> {
-        let _ = annotation;
-        Err(SiteError::ReadOnly)
-    }
-
-    /// Runs the network on a photograph, the bytes of a file.
-    ///
-    /// # Errors
-    /// There is no network, or it is no image.
-    fn look(&self, photo: &[u8]) -> Result<PhotoFile, SiteError> {
-        let _ = photo;
-        Err(SiteError::NoNetwork)
-    }
-
-    /// Runs the network with a channel changed.
-    ///
-    /// # Errors
-    /// There is no network, or what is asked for does not exist.
-    fn what_if(&self, question: &WhatIfQuestion) -> Result<WhatIfFile, SiteError> {
-        let _ = question;
-        Err(SiteError::NoNetwork)
-    }
-}
-
 /// A run's bundle, made on demand.
 #[derive(Debug)]
 pub struct Bundle {
@@ -112,8 +60,8 @@ pub struct Bundle {
     counts: Vec<OnceLock<ActivationCounts>>,
     examples: Vec<OnceLock<Vec<DatasetExample>>>,
     ranges: Vec<OnceLock<Vec<DatasetExample>>>,
-    maps: OnceLock<Maps>,
-    image_maps: OnceLock<Maps>,
+    pub(crate) maps: OnceLock<Maps>,
+    pub(crate) image_maps: OnceLock<Maps>,
     tops: OnceLock<Vec<TopsOfLayer>>,
     pub(crate) order: OnceLock<ChannelOrder>,
 }
@@ -294,49 +242,6 @@ impl Bundle {
         }
     }
 
-    fn embedding(&self, layer: LayerId) -> Result<EmbeddingFile, SiteError> {
-        let of = MapOf::Classes(Grouping::Label);
-        Ok(embedding_file(
-            self.chained_map(&self.maps, of, layer)?,
-            None,
-        ))
-    }
-
-    fn points(&self, kind: PointKind, layer: LayerId) -> Result<EmbeddingFile, SiteError> {
-        match kind {
-            PointKind::Images => {
-                let map = self.chained_map(&self.image_maps, MapOf::Images, layer)?;
-                let class = |&image: &u32| self.class_of_image(ImageId(image));
-                let group = map.ids.iter().map(class).collect();
-                Ok(embedding_file(map, Some(group)))
-            }
-            PointKind::Channels => {
-                self.layer(layer)?;
-                let maps = self
-                    .questions
-                    .maps(MapOf::Channels, &[layer], &Umap::default())?;
-                let map = maps.first().ok_or_else(|| no_map(layer))?;
-                Ok(embedding_file(map, None))
-            }
-        }
-    }
-
-    /// The map of a layer among those of all: each starts from the one below, so they are made
-    /// together.
-    fn chained_map<'a>(
-        &self,
-        maps: &'a OnceLock<Maps>,
-        of: MapOf,
-        layer: LayerId,
-    ) -> Result<&'a Mapped, SiteError> {
-        self.layer(layer)?;
-        let maps = get_or_make(Some(maps), || {
-            let layers: Vec<LayerId> = self.questions.layers().iter().map(|info| info.id).collect();
-            Ok(self.questions.maps(of, &layers, &Umap::default())?)
-        })?;
-        maps.get(layer.index()).ok_or_else(|| no_map(layer))
-    }
-
     fn class_ids(&self) -> Vec<u32> {
         self.groups.iter().map(|(class, _)| class.0).collect()
     }
@@ -464,7 +369,7 @@ impl Bundle {
         Ok(file)
     }
 
-    fn class_of_image(&self, image: ImageId) -> u32 {
+    pub(crate) fn class_of_image(&self, image: ImageId) -> u32 {
         let record = self.questions.record(image);
         record
             .and_then(explained_class)
@@ -614,67 +519,11 @@ impl BundleSource for Bundle {
     }
 }
 
-/// A bundle exported earlier, read from its folder.
-#[derive(Clone, Debug)]
-pub struct StaticBundle {
-    folder: PathBuf,
-}
-
-impl StaticBundle {
-    /// `site`: the folder [`crate::export()`] wrote.
-    ///
-    /// # Errors
-    /// It holds no bundle.
-    pub fn open(site: &Path) -> Result<Self, SiteError> {
-        let folder = site.join("bundle");
-        if folder.join(BundleFile::Manifest.to_string()).is_file() {
-            Ok(Self { folder })
-        } else {
-            Err(SiteError::NotASite {
-                path: site.to_owned(),
-            })
-        }
-    }
-}
-
-impl BundleSource for StaticBundle {
-    fn file(&self, file: BundleFile) -> Result<Vec<u8>, SiteError> {
-        let path = self.folder.join(file.to_string());
-        match std::fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(SiteError::Absent {
-                what: file.to_string(),
-            }),
-            result => result.map_err(SiteError::io("read", &path)),
-        }
-    }
-}
-
 /// The rows of one channel, of rows sorted by channel.
 fn of_channel(rows: &[DatasetExample], channel: ChannelId) -> &[DatasetExample] {
     let start = rows.partition_point(|example| example.channel < channel);
     let end = rows.partition_point(|example| example.channel <= channel);
     rows.get(start..end).unwrap_or_default()
-}
-
-fn embedding_file(map: &Mapped, group: Option<Vec<u32>>) -> EmbeddingFile {
-    let quality = map.embedding.trustworthiness;
-    let points = map.embedding.points.iter();
-    let (x, y) = points.map(|&[x, y]| (x as f32, y as f32)).unzip();
-    EmbeddingFile {
-        schema_version: BUNDLE_SCHEMA_VERSION,
-        method: method_name(map.embedding.points.len()).to_owned(),
-        trustworthiness: quality.map(|quality| quality.value),
-        id: map.ids.clone(),
-        group,
-        x,
-        y,
-    }
-}
-
-fn no_map(layer: LayerId) -> SiteError {
-    SiteError::Absent {
-        what: format!("map of layer {}", layer.0),
-    }
 }
 
 pub(crate) fn json(value: &impl Serialize) -> Result<Vec<u8>, SiteError> {
