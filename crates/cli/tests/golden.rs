@@ -21,8 +21,10 @@ use summit_images::{
     load_and_preprocess,
 };
 use summit_nn::exec::{CompileOptions, Network};
+use summit_nn::graph::Tensor;
 use summit_nn::layers::{Blocks, LayerValue, cut_values, find_blocks, find_layers};
 use summit_nn::onnx::{self, LoadOptions, Model};
+use summit_nn::reference;
 use summit_nn::spatial::{ConvMax, Flattened};
 use summit_summarize::{Accumulator, ImageSummary, Pass, PassOptions, Worker};
 use summit_tables::{
@@ -692,4 +694,86 @@ fn graph_equals(case: &Case, tables: &ShardTables, counts: &[Vec<Csr>], wanted: 
         .filter(|edge| !graph.nodes[edge.from as usize].added_for_logit)
         .count();
     assert_eq!(found_logits, wanted_logits, "{at}");
+}
+
+/// Masks from the reference executor's maps, cell by cell, unit by unit.
+#[test]
+fn masks_show_where_channels_are_active() {
+    let mut told = [0; 2];
+    for case in cases() {
+        let (_, summaries) = case.summaries(PassOptions::default());
+        for (summary, (_, _, pixels)) in summaries.iter().zip(&case.images) {
+            let input = Tensor {
+                shape: vec![1, 3, 32, 32],
+                data: pixels.clone().into(),
+            };
+            let values = reference::run(&case.model.graph, &input).unwrap();
+            for (layer, found) in case.layers.iter().zip(&summary.layers) {
+                let map = &values[layer.value.index()].as_ref().unwrap().data;
+                for (channel, &mask) in found.masks.iter().enumerate() {
+                    mask_equals(layer, map, channel, mask, &mut told);
+                }
+            }
+        }
+    }
+    if !cases().is_empty() {
+        let [silent, active] = told;
+        assert!(silent > 1000 && active > 1000, "{silent}, {active}");
+    }
+}
+
+/// * `map`: `[channels][height][width]` of the layer.
+fn mask_equals(layer: &LayerValue, map: &[f32], channel: usize, mask: u64, told: &mut [u32; 2]) {
+    let info = &layer.info;
+    let (height, width) = (info.height as usize, info.width as usize);
+    let map = &map[channel * height * width..][..height * width];
+    let maximum = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    if maximum <= 0.0 {
+        assert_eq!(mask, 0);
+        return;
+    }
+    let first = map.iter().position(|&value| value == maximum).unwrap();
+    let extent = f64::from(info.receptive_size[0].min(info.receptive_size[1]).min(32));
+    // Distance of every unit's centre from the middle of a cell of the square around the maximum.
+    let distances = |axis: usize, unit: usize, units: usize, cell: usize| -> Vec<f64> {
+        let half = f64::from(info.receptive_size[axis]) / 2.0;
+        let centre = |unit: usize| {
+            info.receptive_start[axis] + info.receptive_stride[axis] * unit as f64 + half
+        };
+        let top = (centre(unit) - extent / 2.0).clamp(0.0, 32.0 - extent);
+        let middle = top + (cell as f64 + 0.5) * extent / 8.0;
+        (0..units)
+            .map(|unit| (centre(unit) - middle).abs())
+            .collect()
+    };
+    let nearest = |distances: Vec<f64>| -> Vec<usize> {
+        let least = distances.iter().copied().fold(f64::INFINITY, f64::min);
+        let near = |&unit: &usize| distances[unit] < least + 1e-9;
+        (0..distances.len()).filter(near).collect()
+    };
+    for cell in 0..64 {
+        let rows = nearest(distances(0, first / width, height, cell / 8));
+        let columns = nearest(distances(1, first % width, width, cell % 8));
+        let units = rows
+            .iter()
+            .flat_map(|row| columns.iter().map(move |column| (row, column)));
+        let shares = units.map(|(row, column)| map[row * width + column] / maximum);
+        let shares: Vec<f32> = shares.collect();
+        // Between units as near, and at a hair's breadth from the half, either is right.
+        if shares.iter().any(|share| (share - 0.5).abs() < 1e-4)
+            || shares
+                .iter()
+                .any(|&share| (share > 0.5) != (shares[0] > 0.5))
+        {
+            continue;
+        }
+        let active = shares[0] > 0.5;
+        assert_eq!(
+            mask >> cell & 1 == 1,
+            active,
+            "{}: {channel}, {cell}",
+            info.name
+        );
+        told[usize::from(active)] += 1;
+    }
 }

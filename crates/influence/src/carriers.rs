@@ -78,6 +78,7 @@ pub(crate) fn of_image(
                     value: score,
                     row: (position / width.max(1)) as u16,
                     column: (position % width.max(1)) as u16,
+                    mask: 0,
                 },
             });
         }

@@ -296,33 +296,14 @@ impl Crops {
         })
     }
 
-    /// The receptive field, pushed inside the input rather than cut off at its border: all tiles of a
-    /// layer show the same extent.
     fn square(&self, layer: &LayerInfo, example: &DatasetExample) -> InputRect {
-        let field = ReceptiveField::of_layer(layer);
-        let input = self.preprocessing.size.map(f64::from);
-        let extent = field
-            .size
-            .map(f64::from)
-            .into_iter()
-            .chain(input)
-            .fold(f64::INFINITY, f64::min)
-            .max(1.0);
-        let unit = [example.row, example.column];
-        let place = |axis: usize| {
-            let [start, stride, size] = [
-                field.start[axis],
-                field.stride[axis],
-                f64::from(field.size[axis]),
-            ];
-            let centre = start + stride * f64::from(unit[axis]) + (size - extent) / 2.0;
-            centre.clamp(0.0, (input[axis] - extent).max(0.0))
-        };
+        let unit = [example.row, example.column].map(u32::from);
+        let square = ReceptiveField::of_layer(layer).square(unit, self.preprocessing.size);
         InputRect {
-            top: place(0),
-            left: place(1),
-            height: extent,
-            width: extent,
+            top: square.top,
+            left: square.left,
+            height: square.extent,
+            width: square.extent,
         }
     }
 }

@@ -211,6 +211,7 @@ fn layer(channels: u32, range: ImageRange) -> LayerTables {
             value: 10.0 - f32::from(rank),
             row: 0,
             column: 0,
+            mask: u64::from(mix(u64::from(channel * 64 + u32::from(rank)))) << 16,
         })
     });
     // 40 a channel, as layers have in practice.
@@ -222,6 +223,7 @@ fn layer(channels: u32, range: ImageRange) -> LayerTables {
             value: f32::from(rank / 4).exp2(),
             row: 0,
             column: 0,
+            mask: u64::from(mix(u64::from(channel * 64 + u32::from(rank)))) << 16,
         })
     });
     let bins = |channel: u32| {

@@ -249,6 +249,7 @@ impl Row for ScoreExample {
         layer,
         example: DatasetExample {
             channel: ChannelId(channel), rank, image: ImageId(image), value, row: line, column,
+            mask: 0,
         },
     } }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::path::Path;
 
 /// Newest schema version this program reads, and the one it writes.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// Name of the manifest in a run folder.
 pub const MANIFEST_NAME: &str = "manifest.json";

@@ -1,6 +1,6 @@
 //! How each kind of row becomes columns and back.
 //!
-//! Columns are `u32`, `u16`, `f32` and UTF-8 only; ids and counts are unsigned, values are finite.
+//! Columns are `u16`, `u32`, `u64`, `f32` and UTF-8 only; ids and counts are unsigned, values are finite.
 //! docs/formats.md lists them. Batches are converted row by row: O(rows), no copy is kept.
 
 use crate::table_writer::BATCH_ROWS;
@@ -9,7 +9,7 @@ use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, BinaryArray, Float32Builder, ListArray, ListBuilder,
     PrimitiveArray, RecordBatch, StringArray, UInt32Builder,
 };
-use arrow::datatypes::{DataType, Field, Float32Type, UInt16Type, UInt32Type};
+use arrow::datatypes::{DataType, Field, Float32Type, UInt16Type, UInt32Type, UInt64Type};
 use std::sync::Arc;
 use summit_tables::{
     ActivationEntry, ChannelId, ClassId, DatasetExample, EXAMPLES_PER_BIN, HISTOGRAM_BINS, ImageId,
@@ -52,6 +52,9 @@ pub(crate) trait Row: Clone + PartialEq + Send + 'static {
     const GROUP_ROWS: usize = 16 * BATCH_ROWS;
     /// Whether a count of 0 is a row.
     const KEEPS_ZEROS: bool = false;
+
+    /// How many of the last columns older runs lack.
+    const LATER_COLUMNS: usize = 0;
 
     /// Columns in order.
     fn fields() -> Vec<Field>;
@@ -148,9 +151,19 @@ fn elements<T: ArrowPrimitiveType>(
 
 /// `fields`, `columns` and `decode` of a row whose columns are plain numbers.
 macro_rules! number_columns {
-    ($row:ty { $($name:literal: $kind:ty, $value:ident <- $get:expr;)+ } $make:expr) => {
+    (
+        $row:ty {
+            $($name:literal: $kind:ty, $value:ident <- $get:expr;)+
+            $(else $default:expr => $later:literal: $later_kind:ty, $later_value:ident <- $later_get:expr;)*
+        } $make:expr
+    ) => {
+        const LATER_COLUMNS: usize = [$($later,)* ""].len() - 1;
+
         fn fields() -> Vec<Field> {
-            vec![$(Field::new($name, <$kind as ArrowPrimitiveType>::DATA_TYPE, false)),+]
+            vec![
+                $(Field::new($name, <$kind as ArrowPrimitiveType>::DATA_TYPE, false),)+
+                $(Field::new($later, <$later_kind as ArrowPrimitiveType>::DATA_TYPE, false),)*
+            ]
         }
 
         fn columns(rows: &[Self]) -> Vec<ArrayRef> {
@@ -158,14 +171,23 @@ macro_rules! number_columns {
                 let get: fn(&$row) -> <$kind as ArrowPrimitiveType>::Native = $get;
                 let values = rows.iter().map(get);
                 Arc::new(PrimitiveArray::<$kind>::from_iter_values(values)) as ArrayRef
-            }),+]
+            },)+ $({
+                let get: fn(&$row) -> <$later_kind as ArrowPrimitiveType>::Native = $later_get;
+                let values = rows.iter().map(get);
+                Arc::new(PrimitiveArray::<$later_kind>::from_iter_values(values)) as ArrayRef
+            },)*]
         }
 
         fn decode(batch: &RecordBatch, rows: &mut Vec<Self>) -> Result<(), String> {
             $(let $value = numbers::<$kind>(batch, $name)?;)+
+            $(let $later_value = match batch.column_by_name($later) {
+                Some(_) => Some(numbers::<$later_kind>(batch, $later)?),
+                None => None,
+            };)*
             // All columns of a batch have its number of rows.
             for row in 0..batch.num_rows() {
                 $(let $value = $value.value(row);)+
+                $(let $later_value = $later_value.map_or($default, |column| column.value(row));)*
                 rows.push($make);
             }
             Ok(())
@@ -222,8 +244,9 @@ impl Row for DatasetExample {
         "value": Float32Type, value <- |row| row.value;
         "row": UInt16Type, line <- |row| row.row;
         "column": UInt16Type, column <- |row| row.column;
+        else 0 => "mask": UInt64Type, mask <- |row| row.mask;
     } DatasetExample {
-        channel: ChannelId(channel), rank, image: ImageId(image), value, row: line, column,
+        channel: ChannelId(channel), rank, image: ImageId(image), value, row: line, column, mask,
     } }
 
     fn key(&self) -> (ChannelId, u16) {

@@ -144,6 +144,7 @@ fn open<T: Row>(
     check_schema(
         metadata.schema().fields().iter().map(AsRef::as_ref),
         &T::fields(),
+        T::LATER_COLUMNS,
     )?;
     let groups = metadata.metadata().row_groups();
     let mut chosen = Vec::new();
@@ -193,8 +194,9 @@ fn check_footer(file: &mut File) -> Result<(), String> {
 fn check_schema<'a>(
     found: impl ExactSizeIterator<Item = &'a Field>,
     wanted: &[Field],
+    later: usize,
 ) -> Result<(), String> {
-    if found.len() != wanted.len() {
+    if ![wanted.len(), wanted.len() - later].contains(&found.len()) {
         return Err(format!(
             "{} columns instead of {}",
             found.len(),

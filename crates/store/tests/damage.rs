@@ -102,17 +102,17 @@ fn changed_manifests_are_errors() {
     let case = |from, to, message| Case { from, to, message };
     let cases = [
         case(
-            "\"schema_version\": 2",
             "\"schema_version\": 3",
+            "\"schema_version\": 4",
             "update the program",
         ),
         case(
-            "\"schema_version\": 2",
+            "\"schema_version\": 3",
             "\"schema_version\": \"x\"",
             "no schema_version",
         ),
         case(
-            "\"schema_version\": 2",
+            "\"schema_version\": 3",
             "\"schema\": 1",
             "no schema_version",
         ),
@@ -145,7 +145,7 @@ fn changed_manifests_are_errors() {
         case("\"end\": 60", "\"end\": 70", "leave the list"),
         // What it lists beyond version 1 is not a run's of version 1.
         case(
-            "\"schema_version\": 2",
+            "\"schema_version\": 3",
             "\"schema_version\": 1",
             "disagree about",
         ),

@@ -9,7 +9,7 @@ use common::{shard, spec, write_run};
 use std::env;
 use std::path::{Path, PathBuf};
 use summit_store::{CellFilter, ImageRange, Run};
-use summit_tables::LayerId;
+use summit_tables::{DatasetExample, LayerId};
 
 const LISTED: u32 = 24;
 
@@ -19,9 +19,31 @@ fn fixture(version: u32) -> PathBuf {
 
 #[test]
 fn a_run_of_version_1_opens() {
-    let run = Run::open(&fixture(1)).unwrap();
+    opens(1);
+}
+
+#[test]
+fn a_run_of_version_2_opens() {
+    let run = opens(2);
+    let wanted = shard(ImageRange::new(0, LISTED), &|id| id);
+    for (layer, tables) in (0..).map(LayerId::from_index).zip(&wanted.layers) {
+        let range = run.range_examples(layer).unwrap().map(|row| row.unwrap());
+        let range: Vec<_> = range.collect();
+        assert_eq!(range, without_masks(&tables.range_examples));
+    }
+    assert!(run.has_thumbnails());
+}
+
+/// Masks came with version 3.
+fn without_masks(examples: &[DatasetExample]) -> Vec<DatasetExample> {
+    let rows = examples.iter();
+    rows.map(|row| DatasetExample { mask: 0, ..*row }).collect()
+}
+
+fn opens(version: u32) -> Run {
+    let run = Run::open(&fixture(version)).unwrap();
     run.verify().unwrap();
-    assert_eq!(run.manifest().schema_version, 1);
+    assert_eq!(run.manifest().schema_version, version);
     assert_eq!(run.manifest().spec, spec(LISTED));
     let wanted = shard(ImageRange::new(0, LISTED), &|id| id);
     let images: Vec<_> = run.images().unwrap().map(|row| row.unwrap()).collect();
@@ -40,7 +62,7 @@ fn a_run_of_version_1_opens() {
             .unwrap()
             .map(|row| row.unwrap())
             .collect();
-        assert_eq!(examples, tables.examples);
+        assert_eq!(examples, without_masks(&tables.examples));
         assert_eq!(run.histograms(layer).unwrap(), tables.histograms);
         let counts = run.activation_counts(layer, CellFilter::default()).unwrap();
         let counts: Vec<_> = counts.map(|row| row.unwrap()).collect();
@@ -53,6 +75,7 @@ fn a_run_of_version_1_opens() {
             counts.entries
         );
     }
+    run
 }
 
 /// Writes the fixture of a new version into the folder named by `SUMMIT_STORE_FIXTURE`; also gives

@@ -127,7 +127,8 @@ impl Accumulator {
                     column,
                 });
             }
-            for (channel, &(value, row, column)) in layer.maxima.iter().enumerate() {
+            let maxima = layer.maxima.iter().zip(&layer.masks);
+            for (channel, (&(value, row, column), &mask)) in maxima.enumerate() {
                 sums.histograms[channel * HISTOGRAM_BINS + histogram_bin(value)] += 1;
                 let example = DatasetExample {
                     channel: ChannelId::from_index(channel),
@@ -136,6 +137,7 @@ impl Accumulator {
                     value,
                     row,
                     column,
+                    mask,
                 };
                 sums.best[channel].insert(example);
                 sums.range[channel].insert(example);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use summit_nn::backend::Backend;
 use summit_nn::exec::{CompileError, CompileOptions, Network};
 use summit_nn::graph::{Graph, ValueId};
-use summit_nn::layers::{Blocks, LayerValue};
+use summit_nn::layers::{Blocks, LayerValue, MaskCells, ReceptiveField};
 use summit_nn::spatial::{ConvMax, Flattened};
 use summit_tables::{ChannelId, LayerId, ModelInfo, TopRule};
 
@@ -79,6 +79,8 @@ pub struct Pass {
     pub(crate) convs: HashMap<ValueId, Vec<ConvTap>>,
     /// Per layer, `[channels]`.
     pub(crate) excluded: Vec<Vec<bool>>,
+    /// Per layer.
+    pub(crate) masks: Vec<MaskCells>,
 }
 
 impl Pass {
@@ -137,6 +139,14 @@ impl Pass {
             .collect();
         observed.sort_unstable();
         observed.dedup();
+        let input = match *graph.values[graph.input.index()].shape.as_slice() {
+            [_, _, height, width] => [height as u32, width as u32],
+            _ => [1, 1],
+        };
+        let masks = layers.iter().map(|layer| {
+            let field = ReceptiveField::of_layer(&layer.info);
+            MaskCells::new(&field, [layer.info.height, layer.info.width], input)
+        });
         let compile = CompileOptions {
             observed: observed.clone(),
             portable: options.portable,
@@ -152,6 +162,7 @@ impl Pass {
                 .collect(),
             convs,
             excluded,
+            masks: masks.collect(),
             options,
         })
     }

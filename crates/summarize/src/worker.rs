@@ -4,7 +4,7 @@ use crate::pass::Pass;
 use crate::predict::Prediction;
 use std::sync::Arc;
 use summit_nn::backend::Runner;
-use summit_nn::exec::RunError;
+use summit_nn::exec::{RunError, TensorView};
 use summit_nn::spatial::{ChannelMaxima, ConvMaxScratch};
 use summit_tables::{ChannelId, ClassId, top_channels_of};
 
@@ -13,6 +13,8 @@ use summit_tables::{ChannelId, ClassId, top_channels_of};
 pub struct LayerSummary {
     /// Per channel: unclamped maximum, row and column of its first position.
     pub maxima: Vec<(f32, u16, u16)>,
+    /// Per channel: `summit_tables::DatasetExample::mask`.
+    pub masks: Vec<u64>,
     /// Top channels with their share, descending.
     pub top: Vec<(ChannelId, f32)>,
 }
@@ -85,6 +87,15 @@ impl Worker {
                         (value, row, column)
                     })
                     .collect();
+                let cells = &pass.masks[index];
+                if let TensorView::Image(map) = &view {
+                    let maxima = layer.maxima.iter().enumerate();
+                    let masks = maxima.map(|(channel, &(value, row, column))| {
+                        let at = |row, column| map.pixel(0, row, column)[channel];
+                        cells.mask(value, [row, column], at)
+                    });
+                    layer.masks = masks.collect();
+                }
             }
             for conv in pass.convs.get(&value).into_iter().flatten() {
                 let inputs = conv.kernel.inputs() as u32;

@@ -160,6 +160,7 @@ mod tests {
             value,
             row: 0,
             column: 0,
+            mask: 0,
         });
         rows.collect()
     }

@@ -90,6 +90,9 @@ pub struct DatasetExample {
     pub row: u16,
     /// Column of the first maximum.
     pub column: u16,
+    /// Where in its square of the image the channel is active: bit `8 y + x` of a grid of 8 x 8 cells
+    /// is set where the nearest unit has at least half of the maximum (method.md section 6). 0: not known.
+    pub mask: u64,
 }
 
 /// One non-zero entry of A of one layer, by confusion cell: images of the cell in which the channel

@@ -25,7 +25,7 @@ mod tests;
 
 pub use blocks::{BlockConv, Blocks, find_blocks};
 pub use cuts::cut_values;
-pub use receptive::{PixelRectangle, ReceptiveField};
+pub use receptive::{MASK_SIDE, MaskCells, PixelRectangle, ReceptiveField, UnitSquare};
 
 use crate::graph::ir::{Graph, ValueId};
 use layout::Layout;

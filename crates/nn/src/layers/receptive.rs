@@ -66,6 +66,99 @@ impl ReceptiveField {
             width,
         }
     }
+
+    /// The receptive field of unit `(row, column)` as a square, pushed inside an input of `[height, width]`
+    /// pixels rather than cut off at its border: those of all units of a layer have the same extent.
+    #[must_use]
+    pub fn square(&self, unit: [u32; 2], input: [u32; 2]) -> UnitSquare {
+        let input = input.map(f64::from);
+        let sides = self.size.map(f64::from).into_iter().chain(input);
+        let extent = sides.fold(f64::INFINITY, f64::min).max(1.0);
+        let place = |axis: usize| {
+            let size = f64::from(self.size[axis]);
+            let first = self.start[axis] + self.stride[axis] * f64::from(unit[axis]);
+            let first = first + (size - extent) / 2.0;
+            first.clamp(0.0, (input[axis] - extent).max(0.0))
+        };
+        UnitSquare {
+            top: place(0),
+            left: place(1),
+            extent,
+        }
+    }
+}
+
+/// The square of the input that pictures of a unit show, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UnitSquare {
+    /// First row.
+    pub top: f64,
+    /// First column.
+    pub left: f64,
+    /// Rows and columns, at least 1.
+    pub extent: f64,
+}
+
+/// Cells of a mask along one side.
+pub const MASK_SIDE: usize = 8;
+
+/// For every unit of a layer, the units nearest to the cells of its square.
+#[derive(Clone, Debug)]
+pub struct MaskCells {
+    /// `[rows of the layer][MASK_SIDE]`
+    rows: Vec<[u16; MASK_SIDE]>,
+    /// `[columns of the layer][MASK_SIDE]`
+    columns: Vec<[u16; MASK_SIDE]>,
+}
+
+impl MaskCells {
+    /// * `size`: units of the layer, `[rows, columns]`.
+    /// * `input`: pixels of the network's input, `[height, width]`.
+    #[must_use]
+    pub fn new(field: &ReceptiveField, size: [u32; 2], input: [u32; 2]) -> Self {
+        let side = |axis: usize| {
+            let units = size[axis].clamp(1, 1 << 16);
+            let cells = |unit: u32| {
+                let square = field.square([unit; 2], input);
+                let first = if axis == 0 { square.top } else { square.left };
+                std::array::from_fn(|cell| {
+                    let middle = first + (cell as f64 + 0.5) * square.extent / MASK_SIDE as f64;
+                    let own = field.start[axis] + f64::from(field.size[axis]) / 2.0;
+                    let nearest = ((middle - own) / field.stride[axis]).round();
+                    // Without a stride there is one unit; NaN becomes 0.
+                    nearest.clamp(0.0, f64::from(units - 1)) as u16
+                })
+            };
+            (0..units).map(cells).collect()
+        };
+        Self {
+            rows: side(0),
+            columns: side(1),
+        }
+    }
+
+    /// The mask of one channel (`summit_tables::DatasetExample`).
+    ///
+    /// * `unit`: row and column of the channel's maximum.
+    /// * `at`: the channel's activation at a row and column.
+    pub fn mask(&self, maximum: f32, unit: [u16; 2], at: impl Fn(usize, usize) -> f32) -> u64 {
+        let [row, column] = unit.map(usize::from);
+        let (Some(rows), Some(columns)) = (self.rows.get(row), self.columns.get(column)) else {
+            return 0;
+        };
+        if maximum <= 0.0 {
+            return 0;
+        }
+        let least = maximum / 2.0;
+        let mut mask = 0;
+        for (y, &row) in rows.iter().enumerate() {
+            for (x, &column) in columns.iter().enumerate() {
+                let active = at(usize::from(row), usize::from(column)) >= least;
+                mask |= u64::from(active) << (MASK_SIDE * y + x);
+            }
+        }
+        mask
+    }
 }
 
 /// First pixel and extent of `start .. start + size` inside `0..input`; one border pixel where

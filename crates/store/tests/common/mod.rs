@@ -215,6 +215,7 @@ fn layer_tables(
                 value: value - 1.0,
                 row: position,
                 column: 3 - position,
+                mask: mix(u64::from(number) << 20 | (salt + 11)),
             };
             examples.entry(channel).or_default().push(example);
             range.entry(channel).or_default().insert(example);
