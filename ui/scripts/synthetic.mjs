@@ -76,6 +76,7 @@ function manifest() {
       sheet_columns: 10,
       sheet_images: 200,
       features: false,
+      masks: false,
     },
     skipped: [],
   };

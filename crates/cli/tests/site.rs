@@ -245,6 +245,31 @@ fn one_graph_wherever_it_is_shown() {
     }
 }
 
+/// Masks stand in the order of the examples they belong to.
+#[test]
+fn masks_belong_to_examples() {
+    let served = Served::start(run(), &[]);
+    let manifest = served.json("/bundle/manifest.json");
+    assert_eq!(manifest["pictures"]["masks"], true);
+    for layer in 0..manifest["layers"].as_array().unwrap().len() {
+        let channels = served.json(&format!("/bundle/channels/{layer}.json"));
+        let masks = served.json(&format!("/bundle/masks/{layer}.json"));
+        for column in ["examples", "range"] {
+            let examples = channels[column].as_array().unwrap().iter();
+            for (examples, masks) in examples.zip(masks[column].as_array().unwrap()) {
+                let masks = masks.as_str().unwrap();
+                assert_eq!(
+                    examples["class"].as_array().unwrap().len() * 16,
+                    masks.len()
+                );
+            }
+        }
+        let best = masks["examples"].as_array().unwrap().iter();
+        let active = best.filter(|masks| !masks.as_str().unwrap().starts_with(&"0".repeat(16)));
+        assert!(active.count() > 10);
+    }
+}
+
 /// The order of channels is kept, and whatever is wrong with what was kept shows in no graph.
 #[test]
 fn the_order_of_channels_is_kept() {

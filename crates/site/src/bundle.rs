@@ -11,8 +11,8 @@ use crate::parts::TopsOfLayer;
 use crate::pictures::{Crops, Tell, encode};
 use crate::schema::{
     ActivationFile, ActivationRow, Annotation, AnnotationFile, BUNDLE_SCHEMA_VERSION,
-    ChannelExamples, ChannelFile, ImageFile, PhotoFile, PictureFacts, SimilarityFile, WhatIfFile,
-    WhatIfQuestion,
+    ChannelExamples, ChannelFile, ImageFile, MaskFile, PhotoFile, PictureFacts, SimilarityFile,
+    WhatIfFile, WhatIfQuestion,
 };
 use crate::{Annotations, BundleSource, SiteError, summary};
 use serde::Serialize;
@@ -41,6 +41,7 @@ pub const PICTURES: PictureFacts = PictureFacts {
     sheet_columns: 10,
     sheet_images: 200,
     features: false,
+    masks: false,
 };
 
 /// Classes listed per channel.
@@ -147,6 +148,9 @@ impl Bundle {
             files.push(BundleFile::Points(PointKind::Channels, layer.id));
             files.push(BundleFile::Points(PointKind::Images, layer.id));
             files.push(BundleFile::Channels(layer.id));
+            if self.has_masks() {
+                files.push(BundleFile::Masks(layer.id));
+            }
         }
         let confused_with = summary::classes(self).confused_with;
         for &(class, _) in &self.groups {
@@ -369,6 +373,34 @@ impl Bundle {
         Ok(file)
     }
 
+    /// Whether the run keeps where channels are active in their examples (format 3).
+    pub(crate) fn has_masks(&self) -> bool {
+        self.crops.is_ok() && self.questions.run().has_masks()
+    }
+
+    fn masks(&self, layer: LayerId) -> Result<MaskFile, SiteError> {
+        let channels = self.layer(layer)?.channels as usize;
+        if !self.has_masks() {
+            return Err(SiteError::Absent {
+                what: BundleFile::Masks(layer).to_string(),
+            });
+        }
+        let columns = |rows: &[DatasetExample]| {
+            let mut columns = vec![String::new(); channels];
+            for row in rows {
+                if let Some(column) = columns.get_mut(row.channel.index()) {
+                    *column += &format!("{:016x}", row.mask);
+                }
+            }
+            columns
+        };
+        Ok(MaskFile {
+            schema_version: BUNDLE_SCHEMA_VERSION,
+            examples: columns(self.layer_examples(layer)?),
+            range: columns(self.layer_ranges(layer)?),
+        })
+    }
+
     pub(crate) fn class_of_image(&self, image: ImageId) -> u32 {
         let record = self.questions.record(image);
         record
@@ -473,6 +505,7 @@ impl BundleSource for Bundle {
             }),
             BundleFile::Embedding(layer) => json(&self.embedding(layer)?),
             BundleFile::Channels(layer) => json(&self.channels(layer)?),
+            BundleFile::Masks(layer) => json(&self.masks(layer)?),
             BundleFile::Points(kind, layer) => json(&self.points(kind, layer)?),
             BundleFile::Graph(graph) => json(&self.graph(graph)?),
             BundleFile::Inputs(graph) => json(&self.inputs(graph)?),

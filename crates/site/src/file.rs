@@ -25,6 +25,8 @@ pub enum BundleFile {
     Points(PointKind, LayerId),
     /// Channels of a layer: [`crate::schema::ChannelFile`].
     Channels(LayerId),
+    /// Where channels of a layer are active in their examples: [`crate::schema::MaskFile`].
+    Masks(LayerId),
     /// [`summit_explain::AttributionGraph`].
     Graph(GraphOf),
     /// Inputs a graph does not show: [`crate::schema::InputFile`].
@@ -155,6 +157,7 @@ impl BundleFile {
             | Self::Embedding(_)
             | Self::Points(..)
             | Self::Channels(_)
+            | Self::Masks(_)
             | Self::Graph(_)
             | Self::Inputs(_)
             | Self::Carriers(_)
@@ -210,6 +213,7 @@ impl BundleFile {
             }
             ["points", "images", layer] => Self::Points(PointKind::Images, LayerId(number(layer)?)),
             ["channels", layer] => Self::Channels(LayerId(number(layer)?)),
+            ["masks", layer] => Self::Masks(LayerId(number(layer)?)),
             ["graphs", graph @ ..] => Self::Graph(GraphOf::parse(graph)?),
             ["inputs", graph @ ..] => Self::Inputs(GraphOf::parse(graph)?),
             ["carriers", class] => Self::Carriers(ClassId(number(class)?)),
@@ -266,6 +270,7 @@ impl fmt::Display for BundleFile {
                 write!(formatter, "points/images/{}.json", layer.0)
             }
             Self::Channels(layer) => write!(formatter, "channels/{}.json", layer.0),
+            Self::Masks(layer) => write!(formatter, "masks/{}.json", layer.0),
             Self::Graph(graph) => write!(formatter, "graphs/{graph}.json"),
             Self::Inputs(graph) => write!(formatter, "inputs/{graph}.json"),
             Self::Carriers(class) => write!(formatter, "carriers/{}.json", class.0),
@@ -325,6 +330,7 @@ mod tests {
             BundleFile::Points(PointKind::Channels, layer),
             BundleFile::Points(PointKind::Images, layer),
             BundleFile::Channels(layer),
+            BundleFile::Masks(layer),
             BundleFile::Graph(GraphOf::class(class)),
             BundleFile::Inputs(part(None, Some(Measure::Lrp))),
             BundleFile::Graph(part(Some(Part::Wrong), None)),

@@ -145,6 +145,21 @@ pub struct PictureFacts {
     pub sheet_images: u32,
     /// `media/feature` has a feature visualisation per channel.
     pub features: bool,
+    /// `masks` tells where channels are active.
+    pub masks: bool,
+}
+
+/// `masks/<layer>.json`: where in the tiles of `media/detail` a channel is active. A mask is 16 hexadecimal
+/// digits, a number whose bit `8 y + x` is a cell of an 8 x 8 grid over the tile.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct MaskFile {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// `[channels]`: the masks of the first row, one after another.
+    pub examples: Vec<String>,
+    /// `[channels]`: those of the second row.
+    pub range: Vec<String>,
 }
 
 /// `features/<layer>.json`: channels with a feature visualisation, ascending; none where none was made.

@@ -49,6 +49,7 @@ fn generated() -> String {
         declaration::<WhatIfQuestion>(&config),
         declaration::<WhatIfFile>(&config),
         declaration::<EffectFacts>(&config),
+        declaration::<MaskFile>(&config),
         declaration::<ChannelFile>(&config),
         declaration::<ChannelExamples>(&config),
         declaration::<AnnotationFile>(&config),

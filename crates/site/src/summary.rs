@@ -68,6 +68,7 @@ pub(crate) fn manifest(bundle: &Bundle) -> Result<SiteManifest, SiteError> {
         layers: layers.collect(),
         pictures: bundle.crops.is_ok().then(|| PictureFacts {
             features: bundle.has_features(),
+            masks: bundle.has_masks(),
             ..PICTURES
         }),
         network: bundle.network.is_some(),

@@ -140,6 +140,13 @@ impl Run {
         TableId::Thumbnails.since() <= self.manifest.schema_version
     }
 
+    /// Whether its examples have masks: all do since format 3.
+    #[must_use]
+    pub fn has_masks(&self) -> bool {
+        const SINCE: u32 = 3;
+        self.manifest.schema_version >= SINCE
+    }
+
     /// The stored thumbnail of an image that is an example of any channel. Reads about 3 MB.
     ///
     /// # Errors

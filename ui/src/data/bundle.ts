@@ -14,6 +14,7 @@ import type {
   EmbeddingFile,
   ImageFile,
   InputFile,
+  MaskFile,
   LiveFile,
   Measure,
   PhotoFile,
@@ -171,6 +172,8 @@ export class Bundle {
       `channels/${layer}.json`,
       all(bundleVersion, columns('images', 'classes', 'examples', 'range')),
     );
+  masks = (layer: number) =>
+    this.#json<MaskFile>(`masks/${layer}.json`, all(bundleVersion, columns('examples', 'range')));
   /** By the best measure, or by another. */
   graph = (classId: number, part: Part, measure: Measure | null, signal?: AbortSignal) =>
     this.#json<AttributionGraph>(

@@ -148,3 +148,13 @@ test('the best examples pass by under the pointer and by the keyboard', async ({
   await scrub.press('ArrowRight');
   await at('2');
 });
+
+test('what does not excite a channel is dimmed', async ({ site, page }) => {
+  await site.open('class=s01&node=block3/relu:1');
+  const list = page.getByRole('list', { name: 'Images with the largest activation' });
+  await expect(list.getByRole('img').first()).toBeVisible();
+  await expect(list.locator('svg')).toHaveCount(0);
+  await page.getByRole('checkbox', { name: 'Show where it is active' }).check();
+  await expect.poll(() => list.locator('svg').count()).toBeGreaterThan(3);
+  expect(await list.locator('path').first().getAttribute('d')).toMatch(/^M\d \dh1v1h-1z/);
+});

@@ -1,6 +1,7 @@
 // What stands behind a graph: further inputs, the images of a channel, how far it can be trusted.
 import { describe, expect, it } from 'vitest';
 import { keptAt } from '../../src/data/faithfulness';
+import { masksOf, silentCells } from '../../src/data/masks';
 import { carrying } from '../../src/views/graph/carriers';
 import type { FurtherInput } from '../../src/data/generated/schema';
 import { nextInputs, withInputs } from '../../src/views/graph/expand';
@@ -102,5 +103,33 @@ describe('the margin kept', () => {
     expect(keptAt(facts, 0.3)).toBeCloseTo(0.4);
     expect(keptAt(facts, 1)).toBeCloseTo(1);
     expect(keptAt({ ...facts, sizes: [], kept: [] }, 0.5)).toBeNull();
+  });
+});
+
+describe('masks', () => {
+  const file = {
+    schema_version: 1,
+    examples: ['8000000000000001ffffffffffffffff', '12'],
+    range: ['', 'zzzzzzzzzzzzzzzz'],
+  };
+
+  it('are read in the order of the tiles', () => {
+    expect(masksOf(file, 'best', 0)).toEqual([0x8000000000000001n, 0xffffffffffffffffn]);
+    expect(masksOf(file, 'range', 0)).toEqual([]);
+  });
+
+  it('are none where the file is not understood', () => {
+    expect(masksOf(file, 'best', 1)).toEqual([]);
+    expect(masksOf(file, 'range', 1)).toEqual([]);
+    expect(masksOf(file, 'best', 7)).toEqual([]);
+  });
+
+  it('leave out the cells that are active', () => {
+    const path = silentCells(0x8000000000000001n);
+    expect(path.match(/M/g)).toHaveLength(62);
+    expect(path).not.toContain('M0 0');
+    expect(path).not.toContain('M7 7');
+    expect(path).toContain('M1 0h1v1h-1z');
+    expect(silentCells(0xffffffffffffffffn)).toBe('');
   });
 });

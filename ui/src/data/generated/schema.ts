@@ -182,7 +182,11 @@ sheet_images: number,
 /**
  * `media/feature` has a feature visualisation per channel.
  */
-features: boolean, };
+features: boolean, 
+/**
+ * `masks` tells where channels are active.
+ */
+masks: boolean, };
 
 export type SkippedFacts = { 
 /**
@@ -498,6 +502,20 @@ changed: number,
  * Mean change of the margin, logits; `None` without images.
  */
 margin: Estimate | null, };
+
+export type MaskFile = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * `[channels]`: the masks of the first row, one after another.
+ */
+examples: Array<string>, 
+/**
+ * `[channels]`: those of the second row.
+ */
+range: Array<string>, };
 
 export type ChannelFile = { 
 /**
