@@ -734,40 +734,49 @@ fn mask_equals(layer: &LayerValue, map: &[f32], channel: usize, mask: u64, told:
     }
     let first = map.iter().position(|&value| value == maximum).unwrap();
     let extent = f64::from(info.receptive_size[0].min(info.receptive_size[1]).min(32));
-    // Distance of every unit's centre from the middle of a cell of the square around the maximum.
-    let distances = |axis: usize, unit: usize, units: usize, cell: usize| -> Vec<f64> {
+    // The units of a cell of the square around the maximum; of an empty one, those nearest to its middle.
+    let units_of = |axis: usize, own: usize, units: usize, cell: usize| -> Vec<usize> {
         let half = f64::from(info.receptive_size[axis]) / 2.0;
         let centre = |unit: usize| {
             info.receptive_start[axis] + info.receptive_stride[axis] * unit as f64 + half
         };
-        let top = (centre(unit) - extent / 2.0).clamp(0.0, 32.0 - extent);
+        let top = (centre(own) - extent / 2.0).clamp(0.0, 32.0 - extent);
+        let place = |unit: usize| ((centre(unit) - top) / (extent / 8.0)).floor();
+        let inside = |&unit: &usize| {
+            let place = place(unit);
+            let place = if unit == own {
+                place.clamp(0.0, 7.0)
+            } else {
+                place
+            };
+            place == cell as f64
+        };
+        let found: Vec<usize> = (0..units).filter(inside).collect();
+        if let (Some(&first), Some(&last)) = (found.first(), found.last()) {
+            return (first..=last).collect();
+        }
         let middle = top + (cell as f64 + 0.5) * extent / 8.0;
-        (0..units)
-            .map(|unit| (centre(unit) - middle).abs())
-            .collect()
+        let distance = |unit: usize| (centre(unit) - middle).abs();
+        let least = (0..units).map(distance).fold(f64::INFINITY, f64::min);
+        let near = |&unit: &usize| distance(unit) < least + 1e-9;
+        (0..units).filter(near).collect()
     };
-    let nearest = |distances: Vec<f64>| -> Vec<usize> {
-        let least = distances.iter().copied().fold(f64::INFINITY, f64::min);
-        let near = |&unit: &usize| distances[unit] < least + 1e-9;
-        (0..distances.len()).filter(near).collect()
-    };
+    let row = first / width;
+    assert_ne!(mask, 0, "{}: {channel}", info.name);
     for cell in 0..64 {
-        let rows = nearest(distances(0, first / width, height, cell / 8));
-        let columns = nearest(distances(1, first % width, width, cell % 8));
+        let rows = units_of(0, row, height, cell / 8);
+        let columns = units_of(1, first % width, width, cell % 8);
         let units = rows
             .iter()
             .flat_map(|row| columns.iter().map(move |column| (row, column)));
-        let shares = units.map(|(row, column)| map[row * width + column] / maximum);
-        let shares: Vec<f32> = shares.collect();
-        // Between units as near, and at a hair's breadth from the half, either is right.
-        if shares.iter().any(|share| (share - 0.5).abs() < 1e-4)
-            || shares
-                .iter()
-                .any(|&share| (share > 0.5) != (shares[0] > 0.5))
-        {
+        let share = units
+            .map(|(row, column)| map[row * width + column] / maximum)
+            .fold(f32::NEG_INFINITY, f32::max);
+        // Between units as near, or at a hair's breadth from the half, either is right.
+        if (share - 0.5).abs() < 1e-4 {
             continue;
         }
-        let active = shares[0] > 0.5;
+        let active = share > 0.5;
         assert_eq!(
             mask >> cell & 1 == 1,
             active,

@@ -248,7 +248,7 @@ fn one_graph_wherever_it_is_shown() {
 /// Masks stand in the order of the examples they belong to.
 #[test]
 fn masks_belong_to_examples() {
-    let served = Served::start(run(), &[]);
+    let served = serve(run(), &[]);
     let manifest = served.json("/bundle/manifest.json");
     assert_eq!(manifest["pictures"]["masks"], true);
     for layer in 0..manifest["layers"].as_array().unwrap().len() {

@@ -91,7 +91,8 @@ pub struct DatasetExample {
     /// Column of the first maximum.
     pub column: u16,
     /// Where in its square of the image the channel is active: bit `8 y + x` of a grid of 8 x 8 cells
-    /// is set where the nearest unit has at least half of the maximum (method.md section 6). 0: not known.
+    /// is set where one of its units has at least half of the maximum (docs/method.md, "Dataset examples").
+    /// 0: not known, or the maximum is not above 0.
     pub mask: u64,
 }
 

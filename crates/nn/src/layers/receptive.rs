@@ -102,13 +102,16 @@ pub struct UnitSquare {
 /// Cells of a mask along one side.
 pub const MASK_SIDE: usize = 8;
 
-/// For every unit of a layer, the units nearest to the cells of its square.
+/// Units of a cell along one axis: the first and the last.
+type UnitsOfCell = [u16; 2];
+
+/// For every unit of a layer, the units in each cell of its square.
 #[derive(Clone, Debug)]
 pub struct MaskCells {
     /// `[rows of the layer][MASK_SIDE]`
-    rows: Vec<[u16; MASK_SIDE]>,
+    rows: Vec<[UnitsOfCell; MASK_SIDE]>,
     /// `[columns of the layer][MASK_SIDE]`
-    columns: Vec<[u16; MASK_SIDE]>,
+    columns: Vec<[UnitsOfCell; MASK_SIDE]>,
 }
 
 impl MaskCells {
@@ -118,18 +121,9 @@ impl MaskCells {
     pub fn new(field: &ReceptiveField, size: [u32; 2], input: [u32; 2]) -> Self {
         let side = |axis: usize| {
             let units = size[axis].clamp(1, 1 << 16);
-            let cells = |unit: u32| {
-                let square = field.square([unit; 2], input);
-                let first = if axis == 0 { square.top } else { square.left };
-                std::array::from_fn(|cell| {
-                    let middle = first + (cell as f64 + 0.5) * square.extent / MASK_SIDE as f64;
-                    let own = field.start[axis] + f64::from(field.size[axis]) / 2.0;
-                    let nearest = ((middle - own) / field.stride[axis]).round();
-                    // Without a stride there is one unit; NaN becomes 0.
-                    nearest.clamp(0.0, f64::from(units - 1)) as u16
-                })
-            };
-            (0..units).map(cells).collect()
+            (0..units)
+                .map(|unit| cells_around(field, axis, unit, units, input))
+                .collect()
         };
         Self {
             rows: side(0),
@@ -150,15 +144,57 @@ impl MaskCells {
             return 0;
         }
         let least = maximum / 2.0;
+        let all = |[first, last]: UnitsOfCell| usize::from(first)..=usize::from(last);
         let mut mask = 0;
-        for (y, &row) in rows.iter().enumerate() {
-            for (x, &column) in columns.iter().enumerate() {
-                let active = at(usize::from(row), usize::from(column)) >= least;
+        for (y, &rows) in rows.iter().enumerate() {
+            for (x, &columns) in columns.iter().enumerate() {
+                let active =
+                    all(rows).any(|row| all(columns).any(|column| at(row, column) >= least));
                 mask |= u64::from(active) << (MASK_SIDE * y + x);
             }
         }
         mask
     }
+}
+
+/// The units whose fields are centred in each cell of the square around `unit`; the nearest one where there
+/// are none. `unit` itself is in the nearest cell, even if its field is centred in the padding.
+fn cells_around(
+    field: &ReceptiveField,
+    axis: usize,
+    unit: u32,
+    units: u32,
+    input: [u32; 2],
+) -> [UnitsOfCell; MASK_SIDE] {
+    let square = field.square([unit; 2], input);
+    let first = if axis == 0 { square.top } else { square.left };
+    let cell_extent = square.extent / MASK_SIDE as f64;
+    let half = f64::from(field.size[axis]) / 2.0;
+    let centre = |unit: u32| field.start[axis] + field.stride[axis] * f64::from(unit) + half;
+    let mut cells: [Option<UnitsOfCell>; MASK_SIDE] = [None; MASK_SIDE];
+    for other in 0..units {
+        let cell = ((centre(other) - first) / cell_extent).floor();
+        let cell = if other == unit {
+            cell.clamp(0.0, (MASK_SIDE - 1) as f64)
+        } else {
+            cell
+        };
+        if cell < 0.0 {
+            continue;
+        }
+        if let Some(own) = cells.get_mut(cell as usize) {
+            let first = own.map_or(other as u16, |[first, _]| first);
+            *own = Some([first, other as u16]);
+        }
+    }
+    std::array::from_fn(|cell| {
+        let middle = first + (cell as f64 + 0.5) * cell_extent;
+        cells[cell].unwrap_or_else(|| {
+            // Without a stride there is one unit; NaN becomes 0.
+            let nearest = ((middle - centre(0)) / field.stride[axis]).round();
+            [nearest.clamp(0.0, f64::from(units - 1)) as u16; 2]
+        })
+    })
 }
 
 /// First pixel and extent of `start .. start + size` inside `0..input`; one border pixel where
