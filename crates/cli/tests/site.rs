@@ -523,7 +523,7 @@ fn an_export_holds_what_serve_shows() {
     // Interface, README and mark; tables; per layer; per class; graphs of parts; two pictures a channel.
     assert_eq!(
         files.len(),
-        5 + 2 + 4 + 5 * 4 + 7 * 8 + parts + 2 * channels
+        5 + 2 + 4 + 6 * 4 + 7 * 8 + parts + 2 * channels
     );
     for (path, content) in &files {
         // Names and photographs are taken where the run is served, which these files tell.
