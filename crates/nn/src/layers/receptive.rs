@@ -157,6 +157,27 @@ impl MaskCells {
     }
 }
 
+/// A range with `unit` and all units whose centre is in `first .. first + extent`: not all of a layer's, so that
+/// the cells of a long one cost no more than its square has pixels.
+fn units_near(
+    centre: f64,
+    stride: f64,
+    [first, extent]: [f64; 2],
+    unit: u32,
+    units: u32,
+) -> std::ops::RangeInclusive<u32> {
+    if stride <= 0.0 {
+        return unit..=unit;
+    }
+    let last = f64::from(units - 1);
+    let place = |pixel: f64| ((pixel - centre) / stride).clamp(0.0, last);
+    let near = [
+        place(first).floor() as u32,
+        place(first + extent).ceil() as u32,
+    ];
+    near[0].min(unit)..=near[1].max(unit)
+}
+
 /// The units whose fields are centred in each cell of the square around `unit`; the nearest one where there
 /// are none. `unit` itself is in the nearest cell, even if its field is centred in the padding.
 fn cells_around(
@@ -172,7 +193,13 @@ fn cells_around(
     let half = f64::from(field.size[axis]) / 2.0;
     let centre = |unit: u32| field.start[axis] + field.stride[axis] * f64::from(unit) + half;
     let mut cells: [Option<UnitsOfCell>; MASK_SIDE] = [None; MASK_SIDE];
-    for other in 0..units {
+    for other in units_near(
+        centre(0),
+        field.stride[axis],
+        [first, square.extent],
+        unit,
+        units,
+    ) {
         let cell = ((centre(other) - first) / cell_extent).floor();
         let cell = if other == unit {
             cell.clamp(0.0, (MASK_SIDE - 1) as f64)
