@@ -2,8 +2,8 @@
 
 use crate::message;
 use anyhow::{Context, Result};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use tokio::sync::Notify;
 
 /// Shared by what listens and what is stopped.
@@ -20,6 +20,12 @@ struct Shared {
 }
 
 impl Interrupt {
+    /// The one of this process.
+    pub fn of_process() -> Self {
+        static ONE: LazyLock<Interrupt> = LazyLock::new(Interrupt::default);
+        ONE.clone()
+    }
+
     /// From here on the first Ctrl-C stops at the next shard boundary, or ends what waits for it; the second ends
     /// the process at once.
     pub fn listen(&self) -> Result<()> {

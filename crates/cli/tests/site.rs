@@ -817,3 +817,24 @@ fn feature_visualisations_are_shown_once_they_are_there() {
     let refused = served.post("/bundle/media/feature/1/3.jpg", &own, "");
     assert_eq!(refused.status, 405);
 }
+
+/// A server that ends, or cannot begin, does so with a sentence and its exit code.
+#[test]
+fn it_ends_as_it_should() {
+    let mut served = serve(run(), &[]);
+    assert_eq!(served.get("/bundle/classes.json").status, 200);
+    let port = served.host.rsplit_once(':').unwrap().1.to_owned();
+    let second = summit(&["serve", run().to_str().unwrap(), "--port", &port]);
+    assert_eq!(second.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(
+        said.contains("cannot listen on") && said.contains("--port"),
+        "{said}"
+    );
+    assert!(!said.contains("panicked"), "{said}");
+
+    let id = served.child.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(served.child.wait().unwrap().code(), Some(0));
+}

@@ -27,10 +27,30 @@ type Store = Arc<dyn ObjectStore>;
 /// Stores by server or bucket.
 #[derive(Debug)]
 pub(crate) struct Remote {
-    runtime: Runtime,
+    runtime: Threads,
     patience: Patience,
     web: SharedClient,
     stores: Mutex<HashMap<String, Store>>,
+}
+
+/// The threads requests run on. They are left behind, not waited for: a server that ends drops them where
+/// waiting is not allowed.
+#[derive(Debug)]
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn get(&self) -> Result<&Runtime, ObjectError> {
+        let ended = || ObjectError::from(std::io::Error::other("its threads have ended"));
+        self.0.as_ref().ok_or_else(ended)
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// One pool of connections for all web servers.
@@ -55,7 +75,7 @@ impl Remote {
             .with_connect_timeout(patience.attempt);
         let web = ReqwestConnector::default().connect(&options)?;
         Ok(Self {
-            runtime,
+            runtime: Threads(Some(runtime)),
             patience,
             web: SharedClient(web),
             stores: Mutex::default(),
@@ -126,7 +146,7 @@ impl Remote {
         }
         let (store, prefix) = self.find(folder)?;
         // A listing is many requests; each is bounded by the client itself.
-        self.runtime.block_on(async {
+        self.runtime.get()?.block_on(async {
             let mut found = Vec::new();
             let mut listing = store.list(Some(&prefix));
             while let Some(object) = listing.try_next().await? {
@@ -168,7 +188,7 @@ impl Remote {
             }
         };
         let limit = self.longest();
-        self.runtime.block_on(async {
+        self.runtime.get()?.block_on(async {
             let outcome = tokio::time::timeout(limit, tries).await;
             outcome.unwrap_or(Err(ObjectError::TimedOut))
         })

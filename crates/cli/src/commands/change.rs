@@ -159,7 +159,7 @@ fn summarise(
         before: counts.done + counts.skipped,
         listed: counts.listed,
         progress: &Progress::default(),
-        interrupt: &Interrupt::default(),
+        interrupt: &Interrupt::of_process(),
     };
     if !writer.is_complete() {
         let missing = writer.missing_shards(SHARD_IMAGES);

@@ -28,7 +28,11 @@ const CLEARLY_BETTER: f64 = 0.1;
 const SAMPLE: usize = 200;
 
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
-    let told = Told::default();
+    let told = Told {
+        live: Live::default(),
+        progress: Arc::default(),
+        interrupt: Interrupt::of_process(),
+    };
     let page = args
         .serve
         .then(|| Page::open(&args.address, &told.live, &told.progress))
@@ -42,7 +46,6 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
 }
 
 /// Who hears of a run while it is made, and who stops it.
-#[derive(Default)]
 struct Told {
     live: Live,
     progress: Arc<Progress>,

@@ -2,6 +2,7 @@
 
 use crate::args::{AddressArgs, ServeArgs};
 use crate::features::QueuePainter;
+use crate::interrupt::Interrupt;
 use crate::message;
 use crate::query_args::RecountArgs;
 use crate::served::ServedNetwork;
@@ -20,13 +21,9 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
     let runtime = runtime()?;
     let server = listen(&runtime, source, &args.address)?;
     message::note("stop with Ctrl-C");
-    let stop = async {
-        // Without a signal handler the server simply runs until it is ended.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    let served = runtime.block_on(server.run(stop));
+    let interrupt = Interrupt::of_process();
+    interrupt.listen()?;
+    let served = runtime.block_on(server.run(async move { interrupt.wait().await }));
     served.context("the server failed")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -106,7 +106,7 @@ fn do_shard(args: &ShardArgs, plan: &Plan, range: ImageRange) -> Result<()> {
         before: 0,
         listed: range.len(),
         progress: &Progress::default(),
-        interrupt: &Interrupt::default(),
+        interrupt: &Interrupt::of_process(),
     };
     let mut done = false;
     work.shards(&[range], |range, data| {
