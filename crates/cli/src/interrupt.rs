@@ -13,8 +13,8 @@ pub struct Interrupt(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     listening: AtomicBool,
-    /// Somebody does nothing but wait for it.
-    awaited: AtomicBool,
+    /// There is nothing to say about it: no shards of this process are under way.
+    quiet: AtomicBool,
     came: AtomicBool,
     first: Notify,
 }
@@ -38,13 +38,19 @@ impl Interrupt {
                 std::process::exit(130);
             }
             shared.first.notify_one();
-            if !shared.awaited.load(Ordering::Relaxed) {
+            if !shared.quiet.load(Ordering::Relaxed) {
                 message::note(
                     "stopping when the shards under way are done; press Ctrl-C again to stop at once",
                 );
             }
         })
         .context("cannot listen for Ctrl-C")
+    }
+
+    /// As [`Self::listen`], without a word: what is under way is another process, which says so itself.
+    pub fn listen_quietly(&self) -> Result<()> {
+        self.0.quiet.store(true, Ordering::Relaxed);
+        self.listen()
     }
 
     /// Set by the first.
@@ -54,7 +60,7 @@ impl Interrupt {
 
     /// Waits for the first; at most one may wait.
     pub async fn wait(&self) {
-        self.0.awaited.store(true, Ordering::Relaxed);
+        self.0.quiet.store(true, Ordering::Relaxed);
         self.0.first.notified().await;
     }
 }

@@ -4,12 +4,14 @@
 //! give it and printed as such; so nothing is done that a user could not do with own files.
 
 use crate::args::{AddressArgs, DemoArgs, ServeArgs};
+use crate::interrupt::Interrupt;
 use crate::message;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::sync::atomic::Ordering;
 use summit_demo::{networks, world};
 
 /// What to look for; docs/tutorial.md has it with pictures.
@@ -25,9 +27,13 @@ truth.json beside the images has the answers; docs/tutorial.md finds each of the
 pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     prepare(&args.out)?;
     // A command under way stops by itself, and this program after it.
-    ctrlc::set_handler(|| {}).context("cannot listen for Ctrl-C")?;
+    let interrupt = Interrupt::of_process();
+    interrupt.listen_quietly()?;
     for step in steps(&args.out) {
         let done = child(&step)?;
+        if interrupt.came().load(Ordering::Relaxed) {
+            return Ok(ExitCode::from(2));
+        }
         if done != 0 {
             return Ok(ExitCode::from(done));
         }
