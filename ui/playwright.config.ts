@@ -4,9 +4,11 @@ import { defineConfig } from '@playwright/test';
 const site = process.env.SUMMIT_FIXTURE ?? '../target/ui-fixture';
 const summit = process.env.SUMMIT_BIN ?? '../target/debug/summit';
 const scale = process.env.SUMMIT_SCALE ?? '../target/ui-scale';
-const SERVE = 'http://127.0.0.1:8651/';
-const EXPORT = 'http://127.0.0.1:8652/some/where/';
-const SCALE = 'http://127.0.0.1:8653/';
+/** The first of three. */
+const port = Number(process.env.SUMMIT_PORT ?? 8651);
+const SERVE = `http://127.0.0.1:${port}/`;
+const EXPORT = `http://127.0.0.1:${port + 1}/some/where/`;
+const SCALE = `http://127.0.0.1:${port + 2}/`;
 
 const launch = {
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -64,8 +66,8 @@ export default defineConfig({
     },
   ],
   webServer: [
-    { command: `${summit} serve ${site}/run --port 8651`, url: SERVE },
-    { command: `${summit} serve ${scale} --port 8653`, url: SCALE },
-    { command: `node tests/e2e/plain_server.mjs ${site}/site 8652 /some/where/`, url: EXPORT },
+    { command: `${summit} serve ${site}/run --port ${port}`, url: SERVE },
+    { command: `${summit} serve ${scale} --port ${port + 2}`, url: SCALE },
+    { command: `node tests/e2e/plain_server.mjs ${site}/site ${port + 1} /some/where/`, url: EXPORT },
   ],
 });

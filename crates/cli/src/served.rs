@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use summit_images::{DecodeLimits, decode};
 use summit_influence::whatif::{Change, Effect, summarise, what_if};
-use summit_influence::{Member, sample};
+use summit_influence::{Images, Member, Subject, sample};
 use summit_query::Questions;
-use summit_site::Network;
 use summit_site::schema::{
     BUNDLE_SCHEMA_VERSION, EffectFacts, PhotoFile, WhatIfFile, WhatIfQuestion,
 };
+use summit_site::{Network, Wanted};
 use summit_summarize::{Pass, PassOptions, Worker};
-use summit_tables::{ChannelId, ClassId, LayerId};
+use summit_tables::{ChannelId, ClassId, ImageId, LayerId};
 
 /// Images of the class, and as many others, that a changed channel is tried on.
 const TRIED: usize = 64;
@@ -105,7 +105,7 @@ impl Ready {
         Ok(file)
     }
 
-    fn what_if(&self, question: &WhatIfQuestion) -> Result<WhatIfFile> {
+    fn what_if(&self, question: &WhatIfQuestion, wanted: Wanted<'_>) -> Result<WhatIfFile> {
         if !question.factor.is_finite() {
             bail!("the factor must be a finite number");
         }
@@ -128,7 +128,15 @@ impl Ready {
         }
         let all: Vec<Member> = own.iter().chain(&others).copied().collect();
         let outcomes = self.network.study(&self.questions, None, |subject| {
-            Ok(what_if(subject, &all, &[change])?)
+            let images = WhileWanted {
+                images: subject.images,
+                wanted,
+            };
+            let subject = Subject {
+                images: &images,
+                ..*subject
+            };
+            Ok(what_if(&subject, &all, &[change])?)
         })?;
         let (own_outcomes, other_outcomes) = outcomes.split_at(own.len());
         let summary = summarise(&own, own_outcomes);
@@ -147,6 +155,21 @@ impl Ready {
     }
 }
 
+/// Images for as long as somebody waits for what is made of them.
+struct WhileWanted<'a> {
+    images: &'a dyn Images,
+    wanted: Wanted<'a>,
+}
+
+impl Images for WhileWanted<'_> {
+    fn input(&self, image: ImageId) -> Result<Vec<f32>, String> {
+        if !(self.wanted)() {
+            return Err("nobody waits for the answer".to_owned());
+        }
+        self.images.input(image)
+    }
+}
+
 fn facts(effect: &Effect) -> EffectFacts {
     EffectFacts {
         images: effect.images,
@@ -162,8 +185,10 @@ impl Network for ServedNetwork {
         answer.map_err(|error| format!("{error:#}"))
     }
 
-    fn what_if(&self, question: &WhatIfQuestion) -> Result<WhatIfFile, String> {
-        let answer = self.ready().and_then(|ready| ready.what_if(question));
+    fn what_if(&self, question: &WhatIfQuestion, wanted: Wanted<'_>) -> Result<WhatIfFile, String> {
+        let answer = self
+            .ready()
+            .and_then(|ready| ready.what_if(question, wanted));
         answer.map_err(|error| format!("{error:#}"))
     }
 }

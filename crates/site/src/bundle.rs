@@ -6,7 +6,7 @@
 
 use crate::features::Painter;
 use crate::file::{BundleFile, GraphOf, PointKind};
-use crate::network::Network;
+use crate::network::{Network, Wanted};
 use crate::parts::TopsOfLayer;
 use crate::pictures::{Crops, Tell, encode};
 use crate::schema::{
@@ -544,10 +544,14 @@ impl BundleSource for Bundle {
             .map_err(|reason| SiteError::Network { reason })
     }
 
-    fn what_if(&self, question: &WhatIfQuestion) -> Result<WhatIfFile, SiteError> {
+    fn what_if(
+        &self,
+        question: &WhatIfQuestion,
+        wanted: Wanted<'_>,
+    ) -> Result<WhatIfFile, SiteError> {
         let network = self.network.as_ref().ok_or(SiteError::NoNetwork)?;
         network
-            .what_if(question)
+            .what_if(question, wanted)
             .map_err(|reason| SiteError::Network { reason })
     }
 }

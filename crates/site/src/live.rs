@@ -7,6 +7,7 @@
 //! Telling costs a lock and a few additions: what browsers get is made when one of them takes it, from the state
 //! as it is then. A slow browser misses states, never the last one.
 
+use crate::network::Wanted;
 use crate::schema::{
     Annotation, BUNDLE_SCHEMA_VERSION, LiveFile, LivePhase, PhotoFile, WhatIfFile, WhatIfQuestion,
 };
@@ -175,8 +176,12 @@ impl BundleSource for Live {
         self.finished()?.look(photo)
     }
 
-    fn what_if(&self, question: &WhatIfQuestion) -> Result<WhatIfFile, SiteError> {
-        self.finished()?.what_if(question)
+    fn what_if(
+        &self,
+        question: &WhatIfQuestion,
+        wanted: Wanted<'_>,
+    ) -> Result<WhatIfFile, SiteError> {
+        self.finished()?.what_if(question, wanted)
     }
 }
 

@@ -12,6 +12,9 @@ pub(crate) const LONGEST_PHOTO_BYTES: usize = 32 << 20;
 /// Longest [`WhatIfQuestion`] taken, bytes.
 pub(crate) const LONGEST_QUESTION_BYTES: usize = 1 << 10;
 
+/// Whether anybody still waits for an answer.
+pub type Wanted<'a> = &'a (dyn Fn() -> bool + Sync);
+
 /// Runs the network of the run.
 pub trait Network: Debug + Send + Sync {
     /// What the network says of one photograph.
@@ -25,8 +28,10 @@ pub trait Network: Debug + Send + Sync {
     /// What a changed channel does to a class and to the others (method.md section 3.3).
     ///
     /// * `question`: from outside.
+    /// * `wanted`: asked before every image.
     ///
     /// # Errors
-    /// One sentence: there is no such class or channel, or the network or the images are gone.
-    fn what_if(&self, question: &WhatIfQuestion) -> Result<WhatIfFile, String>;
+    /// One sentence: there is no such class or channel, the network or the images are gone, or nobody waits for
+    /// the answer.
+    fn what_if(&self, question: &WhatIfQuestion, wanted: Wanted<'_>) -> Result<WhatIfFile, String>;
 }

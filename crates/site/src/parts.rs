@@ -6,20 +6,18 @@
 
 use crate::bundle::{Bundle, get_or_make};
 use crate::file::{GraphOf, Part};
+use crate::order::order_of;
 use crate::schema::{BUNDLE_SCHEMA_VERSION, CarrierFile, FurtherInput, InputFile};
-use crate::{BundleFile, SiteError, order, summary};
+use crate::{BundleFile, SiteError};
 use std::collections::{BTreeMap, BTreeSet};
 use summit_explain::graph::ChannelOrder;
 use summit_explain::slice::Group;
 use summit_explain::{AttributionGraph, GraphParameters, GroupSpec, Measure, class_name};
-use summit_query::{GraphChoices, NoRecount, QueryError, in_parallel, measured_edges};
+use summit_query::{GraphChoices, NoRecount, QueryError, measured_edges};
 use summit_tables::{ChannelId, ClassId, ImageId, ImageRecord, LayerId, ScoreExample};
 
 /// Further inputs listed per channel of a graph.
 const INPUTS_PER_CHANNEL: usize = 8;
-
-/// Classes whose graphs decide the order of channels, about.
-const ORDERED_CLASSES: usize = 16;
 
 /// Top channels kept in memory for all images and layers; runs with more list no carriers.
 const MOST_TOP_CHANNELS: usize = 50_000_000;
@@ -28,7 +26,7 @@ const MOST_TOP_CHANNELS: usize = 50_000_000;
 type InputsOf = Box<dyn FnMut((u32, ChannelId)) -> Vec<FurtherInput>>;
 
 /// Edges of both signs, since the page can leave either out.
-fn choices() -> GraphChoices {
+pub(crate) fn choices() -> GraphChoices {
     GraphChoices {
         parameters: GraphParameters {
             negative_edges: true,
@@ -177,34 +175,8 @@ impl Bundle {
         Ok(graph)
     }
 
-    /// The order of channels in all graphs, so that it is the same for every class and measure.
     fn order(&self) -> Result<&ChannelOrder, SiteError> {
-        let run = self.questions.run();
-        get_or_make(Some(&self.order), || {
-            // Without it the graphs depend on more than the tables.
-            let lasting = self.questions.has_influence();
-            if let Some(order) = lasting.then(|| order::kept(run)).flatten() {
-                return Ok(order);
-            }
-            // Evenly over the classes, so that a long list costs no more than a short one.
-            let step = self.groups.len().div_ceil(ORDERED_CLASSES).max(1);
-            let mut classes: Vec<_> = self.groups.iter().step_by(step).collect();
-            classes.retain(|(class, _)| !summary::class_measures(self, *class).is_empty());
-            let graphs = in_parallel(&classes, |&&(class, _)| {
-                let group = self.class_group(class)?;
-                // conv-max shows the most channels; a second measure would double the time.
-                let measure = lasting.then_some(Measure::ConvMax);
-                let graph = self
-                    .questions
-                    .held_graph(&group, measure, &choices(), &NoRecount);
-                Ok::<_, SiteError>(graph?)
-            })?;
-            let order = ChannelOrder::of(&graphs);
-            if lasting {
-                order::keep(run, &order);
-            }
-            Ok(order)
-        })
+        get_or_make(Some(&self.order), || order_of(&self.questions))
     }
 
     /// The images that carry most of the scores a graph shows; none where its measure has no sign.

@@ -4,6 +4,7 @@
 //! ([`crate::Bundle`]), a run that is being made has none yet ([`crate::Live`]), an export has them all.
 
 use crate::file::BundleFile;
+use crate::network::Wanted;
 use crate::schema::{Annotation, PhotoFile, WhatIfFile, WhatIfQuestion};
 use crate::{Live, SiteError};
 use std::path::{Path, PathBuf};
@@ -51,10 +52,16 @@ pub trait BundleSource: Send + Sync {
 
     /// Runs the network with a channel changed.
     ///
+    /// * `wanted`: asked before every image.
+    ///
     /// # Errors
-    /// There is no network, or what is asked for does not exist.
-    fn what_if(&self, question: &WhatIfQuestion) -> Result<WhatIfFile, SiteError> {
-        let _ = question;
+    /// There is no network, what is asked for does not exist, or nobody waits for the answer.
+    fn what_if(
+        &self,
+        question: &WhatIfQuestion,
+        wanted: Wanted<'_>,
+    ) -> Result<WhatIfFile, SiteError> {
+        let _ = (question, wanted);
         Err(SiteError::NoNetwork)
     }
 }

@@ -1,4 +1,4 @@
-//! Requests whose browser has gone are not worked on.
+//! Requests whose browser has gone are not worked on, and questions already worked on are given up.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use summit_site::assets::Assets;
-use summit_site::{BundleFile, BundleSource, ServeOptions, Server, SiteError};
+use summit_site::schema::{WhatIfFile, WhatIfQuestion};
+use summit_site::{BundleFile, BundleSource, ServeOptions, Server, SiteError, Wanted};
+use tokio::runtime::Runtime;
 
 const THREADS: usize = 2;
 
@@ -15,6 +17,7 @@ const THREADS: usize = 2;
 struct Slow {
     begun: AtomicUsize,
     let_go: AtomicBool,
+    given_up: AtomicUsize,
 }
 
 impl BundleSource for Slow {
@@ -22,6 +25,16 @@ impl BundleSource for Slow {
         self.begun.fetch_add(1, Ordering::SeqCst);
         wait_until(|| self.let_go.load(Ordering::SeqCst));
         Ok(file.to_string().into_bytes())
+    }
+
+    /// Works until nobody wants it or it is let go.
+    fn what_if(&self, _: &WhatIfQuestion, wanted: Wanted<'_>) -> Result<WhatIfFile, SiteError> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        wait_until(|| self.let_go.load(Ordering::SeqCst) || !wanted());
+        if !wanted() {
+            self.given_up.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(WhatIfFile::default())
     }
 }
 
@@ -40,9 +53,7 @@ fn ask(address: SocketAddr, class: u32) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-#[test]
-fn of_twenty_quick_switches_the_last_is_made_and_not_the_others() {
-    let source = Arc::new(Slow::default());
+fn serve(source: &Arc<Slow>) -> (Runtime, SocketAddr) {
     let options = ServeOptions {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
         hosts: Vec::new(),
@@ -56,8 +67,14 @@ fn of_twenty_quick_switches_the_last_is_made_and_not_the_others() {
     let served: Arc<dyn BundleSource> = source.clone();
     let server = runtime.block_on(Server::bind(served, options)).unwrap();
     let address = server.address();
-    let _running = runtime.spawn(server.run(std::future::pending()));
+    runtime.spawn(server.run(std::future::pending()));
+    (runtime, address)
+}
 
+#[test]
+fn of_twenty_quick_switches_the_last_is_made_and_not_the_others() {
+    let source = Arc::new(Slow::default());
+    let (runtime, address) = serve(&source);
     // As a browser that gives a request up: the server has it, then the connection is closed.
     let given_up: Vec<TcpStream> = (0..19).map(|class| ask(address, class).unwrap()).collect();
     wait_until(|| source.begun.load(Ordering::SeqCst) == THREADS);
@@ -73,5 +90,40 @@ fn of_twenty_quick_switches_the_last_is_made_and_not_the_others() {
     std::thread::sleep(Duration::from_secs(1));
     let begun = source.begun.load(Ordering::SeqCst);
     assert_eq!(begun, THREADS + 1, "those under way, and the last");
+    runtime.shutdown_background();
+}
+
+#[test]
+fn a_question_under_way_is_given_up_with_its_request() {
+    let source = Arc::new(Slow::default());
+    let (runtime, address) = serve(&source);
+    let question = r#"{"class":1,"layer":0,"channel":0,"factor":0.0}"#;
+    let asked = || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(
+            stream,
+            "POST /bundle/whatif HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{question}",
+            question.len()
+        )
+        .unwrap();
+        stream
+    };
+    // More than may be worked on at once, so that those given up must have given their turns back.
+    for round in 1..=2 * THREADS {
+        let stream = asked();
+        wait_until(|| source.begun.load(Ordering::SeqCst) == round);
+        drop(stream);
+        wait_until(|| source.given_up.load(Ordering::SeqCst) == round);
+    }
+    source.let_go.store(true, Ordering::SeqCst);
+    let mut answer = String::new();
+    asked().read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(
+        source.given_up.load(Ordering::SeqCst),
+        2 * THREADS,
+        "not the last"
+    );
     runtime.shutdown_background();
 }

@@ -6,11 +6,11 @@
 
 use crate::error::StoreError;
 use crate::pages;
-use crate::rows::Row;
+use crate::rows::{Row, numbers};
 use crate::table_writer::{BATCH_ROWS, check_order};
 use crate::tables::{Bounds, ImageRange};
 use arrow::array::RecordBatch;
-use arrow::datatypes::Field;
+use arrow::datatypes::{Field, UInt32Type};
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
@@ -101,6 +101,24 @@ impl GroupFilter {
     }
 }
 
+/// The part of a batch from its first wanted row to its last: a class has few rows of a row group, and turning the
+/// others into rows would take most of the time.
+fn wanted_part(batch: &RecordBatch, filter: Option<GroupFilter>) -> Result<RecordBatch, String> {
+    let Some(GroupFilter::Cells(filter)) = filter else {
+        return Ok(batch.clone());
+    };
+    let label = numbers::<UInt32Type>(batch, "label")?.values().iter();
+    let prediction = numbers::<UInt32Type>(batch, "prediction")?.values().iter();
+    let mut cells = label.zip(prediction);
+    let wanted = |(&label, &prediction): (&u32, &u32)| filter.admits(label, prediction);
+    let last = cells.clone().rposition(wanted);
+    let first = cells.position(wanted);
+    Ok(match (first, last) {
+        (Some(first), Some(last)) => batch.slice(first, last + 1 - first),
+        _ => batch.slice(0, 0),
+    })
+}
+
 /// Smallest and largest value of a column in a row group.
 fn values(group: &RowGroupMetaData, column: usize) -> RangeInclusive<u32> {
     let chunk = group.columns().get(column);
@@ -115,8 +133,8 @@ fn values(group: &RowGroupMetaData, column: usize) -> RangeInclusive<u32> {
     low..=high
 }
 
-/// Opens a table. With a filter, row groups without a wanted row are not read; single rows that are
-/// not wanted still come and are for the caller to drop.
+/// Opens a table. With a filter, rows before the first wanted one and behind the last are left out where that
+/// is cheap; others that are not wanted still come and are for the caller to drop.
 pub(crate) fn read_table<T: Row>(
     path: &Path,
     bounds: Bounds,
@@ -126,6 +144,7 @@ pub(crate) fn read_table<T: Row>(
     Ok(Box::new(TableRows::<T> {
         path: path.to_path_buf(),
         reader: Some(reader),
+        filter,
         rows: Vec::new().into_iter(),
         bounds,
         previous: None,
@@ -230,6 +249,7 @@ fn guarded<R>(path: &Path, run: impl FnOnce() -> Result<R, String>) -> Result<R,
 struct TableRows<T: Row> {
     path: PathBuf,
     reader: Option<ParquetRecordBatchReader>,
+    filter: Option<GroupFilter>,
     rows: vec::IntoIter<T>,
     bounds: Bounds,
     previous: Option<T::Key>,
@@ -247,6 +267,7 @@ impl<T: Row> TableRows<T> {
             return Ok(None);
         };
         let batch = batch.map_err(|error| StoreError::table(&self.path, error.to_string()))?;
+        let batch = guarded(&self.path, || wanted_part(&batch, self.filter))?;
         let mut rows = Vec::with_capacity(batch.num_rows());
         guarded(&self.path, || T::decode(&batch, &mut rows))?;
         self.reader = Some(reader);

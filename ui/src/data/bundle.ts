@@ -24,6 +24,9 @@ import type {
   WhatIfQuestion,
 } from './generated/schema';
 
+/** The status of files that are still being made. */
+export const UNFINISHED = 202;
+
 /** A file that cannot be had or used; the message is for the user. */
 export class BundleError extends Error {
   constructor(
@@ -243,11 +246,12 @@ export class Bundle {
   }
 
   /** What a changed channel does to a class. */
-  async whatIf(question: WhatIfQuestion): Promise<WhatIfFile> {
+  async whatIf(question: WhatIfQuestion, signal: AbortSignal): Promise<WhatIfFile> {
     const response = await this.#answer('whatif', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(question),
+      signal,
     });
     const check = all(bundleVersion, columns('prediction', 'before', 'after'));
     return (await this.#checked('whatif', response, check)) as WhatIfFile;
@@ -309,7 +313,7 @@ export class Bundle {
       throw new BundleError(file, 'The server does not answer');
     }
     if (response.status === 404) throw new BundleError(file, 'The data have no such file');
-    if (!response.ok) {
+    if (!response.ok || (response.status === UNFINISHED && request.method === undefined)) {
       const text = (await response.text().catch(() => '')).trim().slice(0, 300);
       throw new BundleError(
         file,

@@ -69,6 +69,7 @@ fn change(
     }
     let manifest = outcome?;
     source.store(&changed)?;
+    super::keep_order(&changed);
     renamed(&args.run, &before)?;
     renamed(&changed, &args.run)?;
     settle(&before, &args.run)?;

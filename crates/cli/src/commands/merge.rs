@@ -9,19 +9,20 @@ use summit_objects::{Patience, is_remote};
 use summit_store::{Manifest, Plan, RunState, RunWriter};
 
 pub fn run(args: &MergeArgs) -> Result<ExitCode> {
-    let manifest = match args.runs.as_slice() {
+    let (made, manifest) = match args.runs.as_slice() {
         [plan] if is_remote(plan) => {
             let out = out(args)?;
             bucket::Shards::open(plan, out, Patience::default())?.fetch(out)?;
-            complete(out)?
+            (out.as_path(), complete(out)?)
         }
-        [plan] if is_plan(Path::new(plan)) => complete(Path::new(plan))?,
+        [plan] if is_plan(Path::new(plan)) => (Path::new(plan), complete(Path::new(plan))?),
         runs => {
             let out = out(args)?;
             let runs: Vec<PathBuf> = runs.iter().map(PathBuf::from).collect();
-            summit_store::merge_runs(&runs, out)?
+            (out.as_path(), summit_store::merge_runs(&runs, out)?)
         }
     };
+    super::keep_order(made);
     let place = args
         .out
         .as_deref()

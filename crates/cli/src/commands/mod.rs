@@ -26,6 +26,7 @@ pub mod similar;
 pub mod whatif;
 
 use anyhow::Result;
+use std::path::Path;
 use summit_query::Questions;
 use summit_tables::{Grouping, LayerId};
 
@@ -47,6 +48,12 @@ fn layer_name(questions: &Questions, layer: LayerId) -> String {
         .layers()
         .get(layer.index())
         .map_or_else(String::new, |info| info.name.clone())
+}
+
+/// Keeps what the first graph of a finished run would wait for. What prevents it (a network without a block into
+/// its logits) is said where a graph is asked for.
+fn keep_order(run: &Path) {
+    let _ = summit_site::keep_order(run);
 }
 
 /// Which groups the classes stand for.

@@ -97,7 +97,7 @@ fn a_run_is_shown_while_it_grows_and_served_when_it_is_complete() {
     let phase = served.json("/bundle/live.json")["phase"].clone();
     assert!(phase == "preparing" || phase == "images", "{phase}");
     let early = served.get("/bundle/manifest.json");
-    assert_eq!(early.status, 503);
+    assert_eq!(early.status, 202);
     assert_eq!(early.body, b"the run is not finished yet\n");
     assert_eq!(served.get("/").status, 200);
     let foreign =

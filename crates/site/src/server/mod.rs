@@ -14,7 +14,7 @@ mod guard;
 
 use crate::assets::Assets;
 use crate::file::FileKind;
-use crate::network::{LONGEST_PHOTO_BYTES, LONGEST_QUESTION_BYTES};
+use crate::network::{LONGEST_PHOTO_BYTES, LONGEST_QUESTION_BYTES, Wanted};
 use crate::schema::{Annotation, WhatIfQuestion};
 use crate::{BundleFile, BundleSource, SiteError};
 use axum::Router;
@@ -188,9 +188,8 @@ async fn answer(site: &Arc<Site>, request: &Parts, body: Body) -> Response {
     match made(site, file).await {
         Ok(entry) => hand_out(&entry, &request.headers),
         Err(error) if error.is_absent() => refusal(StatusCode::NOT_FOUND, &error.to_string()),
-        Err(error @ SiteError::Unfinished) => {
-            refusal(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
-        }
+        // Not a failure: browsers ask for the run in order to learn that it is being made.
+        Err(error @ SiteError::Unfinished) => refusal(StatusCode::ACCEPTED, &error.to_string()),
         Err(error) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
@@ -265,18 +264,25 @@ async fn change(
     refusal(status, &error.to_string())
 }
 
-/// Has a question answered that needs the network; takes its turn like a file that is made.
+/// Has a question answered that needs the network; takes its turn like a file that is made, and is told when its
+/// request is given up.
 async fn ask<T: serde::Serialize>(
     site: &Site,
-    answer: impl FnOnce(&dyn BundleSource) -> Result<T, SiteError> + Send + 'static,
+    answer: impl FnOnce(&dyn BundleSource, Wanted<'_>) -> Result<T, SiteError> + Send + 'static,
 ) -> Response {
     let turn = Arc::clone(&site.turns).acquire_owned().await;
     let source = Arc::clone(&site.source);
+    // Goes with this future, which goes with the request.
+    let asker = Arc::new(());
+    let waiting = Arc::downgrade(&asker);
     let answered = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        Ok::<_, SiteError>(serde_json::to_vec(&answer(source.as_ref())?)?)
+        let wanted = || waiting.strong_count() > 0;
+        Ok::<_, SiteError>(serde_json::to_vec(&answer(source.as_ref(), &wanted)?)?)
     });
-    match answered.await {
+    let answered = answered.await;
+    drop(asker);
+    match answered {
         Ok(Ok(json)) => {
             let kind = [(header::CONTENT_TYPE, "application/json")];
             (kind, json).into_response()
@@ -297,7 +303,7 @@ async fn look(site: &Site, body: Body) -> Response {
     let Ok(photo) = axum::body::to_bytes(body, LONGEST_PHOTO_BYTES).await else {
         return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the photograph is too large");
     };
-    ask(site, move |source| source.look(&photo)).await
+    ask(site, move |source, _| source.look(&photo)).await
 }
 
 /// Has one channel changed.
@@ -308,7 +314,10 @@ async fn what_if(site: &Site, body: Body) -> Response {
     let Ok(question) = serde_json::from_slice::<WhatIfQuestion>(&bytes) else {
         return refusal(StatusCode::BAD_REQUEST, "the question is not understood");
     };
-    ask(site, move |source| source.what_if(&question)).await
+    ask(site, move |source, wanted| {
+        source.what_if(&question, wanted)
+    })
+    .await
 }
 
 fn hand_out(entry: &Entry, request: &HeaderMap) -> Response {

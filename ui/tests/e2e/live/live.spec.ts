@@ -118,8 +118,6 @@ test('classes appear, counts grow, and the page becomes that of the run', async 
   page,
   run,
 }) => {
-  // What is not there yet is answered so.
-  site.expected = [/503/];
   await page.goto('./#class=s03');
   const rows = page.getByRole('region', { name: 'Classes so far' }).getByRole('row');
   const progress = page.getByRole('progressbar');
@@ -157,7 +155,7 @@ test('classes appear, counts grow, and the page becomes that of the run', async 
 });
 
 test('a program that is gone is said, and comes back by itself', async ({ site, page, run }) => {
-  site.expected = [/503|ERR_CONNECTION|ERR_INCOMPLETE_CHUNKED/];
+  site.expected = [/ERR_CONNECTION|ERR_INCOMPLETE_CHUNKED/];
   run.images.letOut(3);
   await page.goto('./');
   const rows = page.getByRole('region', { name: 'Classes so far' }).getByRole('row');
@@ -174,7 +172,7 @@ test('a program that is gone is said, and comes back by itself', async ({ site, 
 });
 
 test('a run that fails says why', async ({ site, page, run }) => {
-  site.expected = [/503|ERR_CONNECTION|ERR_INCOMPLETE_CHUNKED/];
+  site.expected = [/ERR_CONNECTION|ERR_INCOMPLETE_CHUNKED/];
   run.images.letOut(2);
   await page.goto('./');
   const rows = page.getByRole('region', { name: 'Classes so far' }).getByRole('row');
