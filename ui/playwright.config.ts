@@ -68,6 +68,9 @@ export default defineConfig({
   webServer: [
     { command: `${summit} serve ${site}/run --port ${port}`, url: SERVE },
     { command: `${summit} serve ${scale} --port ${port + 2}`, url: SCALE },
-    { command: `node tests/e2e/plain_server.mjs ${site}/site ${port + 1} /some/where/`, url: EXPORT },
+    {
+      command: `node tests/e2e/plain_server.mjs ${site}/site ${port + 1} /some/where/`,
+      url: EXPORT,
+    },
   ],
 });
