@@ -1,17 +1,22 @@
 //! Answers what the browser asks of the network: photographs dropped into it, channels changed.
 
+use crate::commands::explain_image::Photo;
 use crate::commands::flow::SAMPLE_SEED;
 use crate::network::{RunNetwork, member_by_itself};
 use crate::query_args::RecountArgs;
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use summit_explain::Measure;
 use summit_images::{DecodeLimits, decode};
 use summit_influence::whatif::{Change, Effect, summarise, what_if};
-use summit_influence::{Images, Member, Subject, sample};
+use summit_influence::{
+    Explained, GroupRequest, Images, Member, Moments, Subject, group_scores, sample,
+};
+use summit_nn::flow::SignedMeasure;
 use summit_query::Questions;
 use summit_site::schema::{
-    BUNDLE_SCHEMA_VERSION, EffectFacts, PhotoFile, WhatIfFile, WhatIfQuestion,
+    BUNDLE_SCHEMA_VERSION, EffectFacts, PathFacts, PhotoFile, WhatIfFile, WhatIfQuestion,
 };
 use summit_site::{Network, Wanted};
 use summit_summarize::{Pass, PassOptions, Worker};
@@ -19,6 +24,9 @@ use summit_tables::{ChannelId, ClassId, ImageId, LayerId};
 
 /// Images of the class, and as many others, that a changed channel is tried on.
 const TRIED: usize = 64;
+
+/// Share of a layer's positive score that the path of a photograph holds.
+const PATH_MASS: f64 = 0.5;
 
 /// The network of a run, opened at the first question.
 #[derive(Debug)]
@@ -82,10 +90,15 @@ impl Ready {
         let preprocessing = &self.network.preprocessing;
         let mut input = vec![0.0; preprocessing.output_len()];
         preprocessing.apply(&image, &mut input)?;
+        let input = Photo(input);
         let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
-        let summary = worker.summarize(&input, None)?;
+        let summary = worker.summarize(&input.0, None)?;
+        drop(worker);
+        let prediction = summary.prediction.top_classes.first();
         let mut file = PhotoFile {
             schema_version: BUNDLE_SCHEMA_VERSION,
+            // Whoever asks what the network sees still gets the answer where it cannot say why.
+            path: prediction.and_then(|&class| self.path(&input, class).ok()),
             class: summary
                 .prediction
                 .top_classes
@@ -103,6 +116,44 @@ impl Ready {
             }
         }
         Ok(file)
+    }
+
+    /// What carries a class in one image.
+    fn path(&self, input: &Photo, class: ClassId) -> Result<PathFacts> {
+        let network = &self.network;
+        let subject = Subject {
+            graph: &network.model.graph,
+            layers: &network.values(),
+            images: input,
+            threads: 1,
+        };
+        let found = group_scores(
+            &subject,
+            &GroupRequest {
+                name: "the photograph",
+                members: &[Member {
+                    image: ImageId(0),
+                    explained: Explained::Margin(class),
+                }],
+                measure: SignedMeasure::Lrp,
+                mass: PATH_MASS,
+            },
+        )?;
+        let mut path = PathFacts {
+            measure: Measure::Lrp,
+            layer: Vec::new(),
+            channel: Vec::new(),
+            score: Vec::new(),
+        };
+        for (layer, (kept, scores)) in (0..).zip(found.kept(PATH_MASS).iter().zip(&found.scores)) {
+            for &channel in kept {
+                let score = scores.get(channel.index()).map_or(0.0, Moments::sum);
+                path.layer.push(layer);
+                path.channel.push(channel.0);
+                path.score.push(score as f32);
+            }
+        }
+        Ok(path)
     }
 
     fn what_if(&self, question: &WhatIfQuestion, wanted: Wanted<'_>) -> Result<WhatIfFile> {

@@ -318,6 +318,134 @@ fn the_order_of_channels_is_kept() {
     }
 }
 
+/// Maps are kept: those of classes from the end of the run on, those of images from their first visit on.
+#[test]
+fn maps_are_kept() {
+    let run = Path::new(env!("CARGO_TARGET_TMPDIR")).join("site-maps");
+    let _ = std::fs::remove_dir_all(&run);
+    copy_run(&run);
+    let [classes, images] = ["class_maps.json", "image_maps.json"].map(|name| run.join(name));
+    let made = std::fs::read_to_string(&classes).unwrap();
+    assert!(!images.exists());
+    let maps = || {
+        let served = serve(&run, &[]);
+        ["embedding/2", "points/images/2"]
+            .map(|name| served.get(&format!("/bundle/{name}.json")).body)
+    };
+    let kept = maps();
+    std::fs::remove_file(&classes).unwrap();
+    let of_images = std::fs::read_to_string(&images).unwrap();
+    assert_eq!(maps(), kept, "as made");
+    assert_eq!(
+        std::fs::read_to_string(&classes).unwrap(),
+        made,
+        "made again"
+    );
+
+    // What is kept is used, and nothing that is damaged.
+    let moved = made.replacen("\"x\":[", "\"x\":[1000.0,", 1);
+    let mut mirrored: Value = serde_json::from_str(&made).unwrap();
+    for layer in mirrored["layers"].as_array_mut().unwrap() {
+        let x = layer["x"].take();
+        layer["x"] = layer["y"].take();
+        layer["y"] = x;
+    }
+    std::fs::write(&classes, mirrored.to_string()).unwrap();
+    assert_ne!(maps()[0], kept[0], "the kept map is what is shown");
+    for wrong in [&moved, &made[..made.len() / 2], "[]"] {
+        std::fs::write(&classes, wrong).unwrap();
+        std::fs::write(&images, of_images.replacen("\"layers\"", "\"tables\"", 1)).unwrap();
+        assert_eq!(maps(), kept);
+        assert_eq!(
+            std::fs::read_to_string(&classes).unwrap(),
+            made,
+            "made again"
+        );
+        assert_eq!(std::fs::read_to_string(&images).unwrap(), of_images);
+    }
+}
+
+/// The edges of a graph of signed influence have their images, those of conv-max counts none.
+#[test]
+fn edges_have_the_images_that_carry_them() {
+    let run = Path::new(env!("CARGO_TARGET_TMPDIR")).join("site-edges");
+    let _ = std::fs::remove_dir_all(&run);
+    copy_run(&run);
+    succeed(&[
+        "flow",
+        run.to_str().unwrap(),
+        "--measure",
+        "lrp",
+        "--class",
+        "3",
+    ]);
+    let served = serve(&run, &[]);
+    let [graph, file] =
+        ["graphs", "edges"].map(|kind| served.json(&format!("/bundle/{kind}/3.json")));
+    assert_eq!(graph["measure"], "lrp");
+    let column = |name: &str| file[name].as_array().unwrap();
+    let number = |value: &Value| value.as_u64().unwrap();
+    let mut drawn = 0;
+    for edge in graph["edges"].as_array().unwrap() {
+        let [from, to] = ["from", "to"].map(|end| &graph["nodes"][number(&edge[end]) as usize]);
+        let place = (0..column("lower").len()).find(|&place| {
+            let ends = [
+                from["layer"].clone(),
+                from["channel"].clone(),
+                to["channel"].clone(),
+            ];
+            ["lower", "from", "to"].map(|name| column(name)[place].clone()) == ends
+        });
+        let place = place.expect("every drawn edge has images");
+        let effects = column("effect")[place].as_array().unwrap();
+        assert_eq!(effects.len() as u64, number(&edge["top_images"]).min(8));
+        assert_eq!(
+            effects.len(),
+            column("places")[place].as_array().unwrap().len()
+        );
+        let sizes = effects.iter().map(|effect| effect.as_f64().unwrap().abs());
+        assert!(sizes.clone().rev().is_sorted());
+        drawn += 1;
+    }
+    assert!(drawn > 5);
+    // All are images of the class.
+    let of_class = served.json("/bundle/images/3.json");
+    let of_class = of_class["image"].as_array().unwrap();
+    let images = file["images"]["image"].as_array().unwrap();
+    assert!(images.iter().all(|image| of_class.contains(image)));
+    let places = column("places")
+        .iter()
+        .flat_map(|places| places.as_array().unwrap());
+    assert!(
+        places
+            .into_iter()
+            .all(|place| (number(place) as usize) < images.len())
+    );
+    let sheet = served.get("/bundle/media/edges/3.jpg");
+    assert!(sheet.body.starts_with(&[0xff, 0xd8]));
+    for absent in [
+        "edges/conv-max/3.json",
+        "media/edges/conv-max/3.jpg",
+        "edges/4.json",
+    ] {
+        assert_eq!(
+            served.get(&format!("/bundle/{absent}")).status,
+            404,
+            "{absent}"
+        );
+    }
+
+    let target = tempfile::tempdir().unwrap();
+    let site = target.path().join("site");
+    succeed(&["export", run.to_str().unwrap(), site.to_str().unwrap()]);
+    let exported = std::fs::read(site.join("bundle/edges/3.json")).unwrap();
+    assert_eq!(exported, served.get("/bundle/edges/3.json").body);
+    assert_eq!(
+        std::fs::read(site.join("bundle/media/edges/3.jpg")).unwrap(),
+        sheet.body
+    );
+}
+
 /// A photograph that is an image of the run is seen as the run saw it.
 #[test]
 fn a_photograph_is_looked_at() {
@@ -351,6 +479,16 @@ fn a_photograph_is_looked_at() {
         .map(|(key, _)| key)
         .collect();
     assert_eq!(tops, of_first);
+    // The path holds half of each layer's positive score, and no channel more than that takes.
+    let path = &seen["path"];
+    assert_eq!(path["measure"], "lrp");
+    let scores = path["score"].as_array().unwrap().iter();
+    let scores: Vec<f64> = scores.map(|score| score.as_f64().unwrap()).collect();
+    assert!(scores.iter().all(|&score| score > 0.0));
+    let of_path = columns(path);
+    assert_eq!(of_path.len(), scores.len());
+    let layers: std::collections::BTreeSet<u64> = of_path.iter().map(|&(layer, _)| layer).collect();
+    assert_eq!(layers.len(), 4);
 
     assert_eq!(
         served

@@ -2,24 +2,23 @@
 //! a graph shows (method.md sections 3.2 and 4).
 //!
 //! Two passes over the images: one forward and backward run each for the scores, which decide what
-//! is shown; then the edges into shown channels, many channels at once. Memory: one image a thread and
-//! the sums, whatever the number of images.
+//! is shown; then the edges into shown channels, many channels at once. Memory: one image a thread, the
+//! sums and the best images of each edge, whatever the number of images.
 
 use crate::carriers::{self, Carriers};
+use crate::edges::BlockSums;
 use crate::{InfluenceError, Member, Moments, Subject, in_parallel};
 use std::sync::Arc;
 use summit_explain::mass_cut;
 use summit_nn::exec::RunError;
 use summit_nn::flow::{Flow, FlowSession, ImageFlow, SignedMeasure};
 use summit_tables::{
-    BIAS, ChannelId, EdgeSum, FlowHeader, FlowTables, ImageId, LayerId, ScoreExample, ScoreSum,
+    BIAS, ChannelId, EdgeExample, EdgeSum, FlowHeader, FlowTables, ImageId, LayerId, ScoreExample,
+    ScoreSum,
 };
 
 /// Images between two additions to the sums.
 const CHUNK: usize = 64;
-
-/// Inputs of a channel that count as its largest (method.md section 3.2).
-const LARGEST: usize = 5;
 
 /// Channels followed at once.
 const MASKS: usize = 8;
@@ -52,6 +51,8 @@ pub struct GroupFlow {
     pub edges: Vec<MeasuredEdge>,
     /// The images that carry most of each kept channel's score.
     pub examples: Vec<ScoreExample>,
+    /// The images that carry most of each edge, sorted by (layer, to, from, rank).
+    pub edge_examples: Vec<EdgeExample>,
 }
 
 /// One edge, or with `from` `None` the bias share of `to`: what no channel of the layer below
@@ -106,6 +107,7 @@ impl GroupFlow {
             scores: scores.collect(),
             edges: edges.collect(),
             examples: self.examples.clone(),
+            edge_examples: self.edge_examples.clone(),
         }
     }
 }
@@ -144,8 +146,7 @@ pub fn group_scores(
     Ok(GroupFlow {
         images: u32::try_from(request.members.len()).unwrap_or(u32::MAX),
         scores,
-        edges: Vec::new(),
-        examples: Vec::new(),
+        ..GroupFlow::default()
     })
 }
 
@@ -187,24 +188,22 @@ pub fn group_flow(
             let own = image_flow(subject, session, member)?;
             let edges = image_edges(session, &own, &shown);
             let edges = edges.map_err(|reason| failed(reason, member.image))?;
-            Ok::<_, InfluenceError>((
-                edges,
-                carriers::of_image(subject, member.image, &own, &shown),
-            ))
+            let examples = carriers::of_image(subject, member.image, &own, &shown);
+            Ok::<_, InfluenceError>((member.image, edges, examples))
         })?;
-        for (edges, examples) in found {
+        for (image, edges, examples) in found {
             for (sums, edges) in sums.iter_mut().zip(&edges) {
-                sums.add(edges);
+                sums.add(image, edges);
             }
             carriers.add(examples);
         }
     }
     group.examples = carriers.finish();
-    group.edges = sums
-        .into_iter()
-        .enumerate()
-        .flat_map(|(block, sums)| sums.finish(LayerId::from_index(block)))
-        .collect();
+    for (block, sums) in sums.into_iter().enumerate() {
+        let (edges, examples) = sums.finish(LayerId::from_index(block));
+        group.edges.extend(edges);
+        group.edge_examples.extend(examples);
+    }
     Ok(group)
 }
 
@@ -251,71 +250,4 @@ pub(crate) fn image_edges(
         });
     }
     Ok(all)
-}
-
-/// Sums between two layers.
-struct BlockSums {
-    from: Vec<ChannelId>,
-    to: Vec<ChannelId>,
-    /// `[to][from]`
-    effects: Vec<Vec<(Moments, u32)>>,
-    /// `[to]`
-    bias: Vec<Moments>,
-}
-
-impl BlockSums {
-    fn new(from: &[ChannelId], to: &[ChannelId]) -> Self {
-        Self {
-            from: from.to_vec(),
-            to: to.to_vec(),
-            effects: vec![vec![(Moments::default(), 0); from.len()]; to.len()],
-            bias: vec![Moments::default(); to.len()],
-        }
-    }
-
-    fn add(&mut self, image: &ImageEdges) {
-        for (position, edges) in image.edges.iter().enumerate() {
-            let largest = largest(edges);
-            for (sums, from) in self.effects[position].iter_mut().zip(&self.from) {
-                sums.0.add(f64::from(edges[from.index()]));
-                sums.1 += u32::from(largest.contains(&from.index()));
-            }
-            let explained: f64 = edges.iter().map(|&edge| f64::from(edge)).sum();
-            self.bias[position].add(image.scores[position] - explained);
-        }
-    }
-
-    fn finish(self, lower: LayerId) -> Vec<MeasuredEdge> {
-        let Self {
-            from,
-            to,
-            effects,
-            bias,
-        } = self;
-        let rows = to.into_iter().zip(effects).zip(bias);
-        rows.flat_map(|((to, effects), bias)| {
-            let edge = move |from, effect, top_images| MeasuredEdge {
-                lower,
-                to,
-                from,
-                effect,
-                top_images,
-            };
-            let inputs = from.clone().into_iter().zip(effects);
-            let inputs = inputs.map(move |(from, (sum, top))| edge(Some(from), sum, top));
-            inputs.chain([edge(None, bias, 0)]).collect::<Vec<_>>()
-        })
-        .collect()
-    }
-}
-
-/// Positions of the 5 largest magnitudes above 0, ties: lower position.
-pub(crate) fn largest(edges: &[f32]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..edges.len()).filter(|&i| edges[i].abs() > 0.0).collect();
-    let before = |a: &usize, b: &usize| edges[*b].abs().total_cmp(&edges[*a].abs()).then(a.cmp(b));
-    if order.len() > LARGEST {
-        order.select_nth_unstable_by(LARGEST, before);
-        order.truncate(LARGEST);
-    }
-    order
 }

@@ -19,6 +19,7 @@
 
 mod ablate;
 mod carriers;
+mod edges;
 mod error;
 pub mod evaluate;
 mod fixed;

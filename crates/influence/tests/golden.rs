@@ -107,6 +107,64 @@ fn check(group: usize, found: &GroupFlow, names: &[String], expected: &mut Expec
     }
 }
 
+/// The images behind each edge: those in which it is among the 5 largest of its upper end, which are no more than
+/// are kept, with their own E.
+fn check_examples(found: &GroupFlow, members: &[Member], names: &[String], own: &mut Expected) {
+    let mut seen = 0;
+    for upper in 1..=names.len() {
+        let below = found.scores[upper - 1].len();
+        let above = found.scores.get(upper).map_or(4, Vec::len);
+        let effects = own.doubles(&format!("{}.E", names.get(upper).map_or("logits", |n| n)));
+        let effect = |image: ImageId, to: usize, from: usize| {
+            effects[(image.index() * above + to) * below + from]
+        };
+        let largest = |image: ImageId, to: usize| {
+            let size = |from: &usize| effect(image, to, *from).abs();
+            let mut order: Vec<usize> = (0..below).filter(|from| size(from) > 0.0).collect();
+            order.sort_by(|l, r| size(r).total_cmp(&size(l)));
+            order.truncate(5);
+            order
+        };
+        for edge in found
+            .edges
+            .iter()
+            .filter(|edge| edge.lower.index() + 1 == upper)
+        {
+            let Some(from) = edge.from else { continue };
+            let (to, from) = (edge.to.index(), from.index());
+            let rows = found.edge_examples.iter().filter(|example| {
+                (
+                    example.lower as usize + 1,
+                    example.to as usize,
+                    example.from as usize,
+                ) == (upper, to, from)
+            });
+            let rows: Vec<_> = rows.collect();
+            let mut images: Vec<ImageId> = rows.iter().map(|row| row.image).collect();
+            images.sort_unstable();
+            let mut wanted: Vec<ImageId> = members
+                .iter()
+                .map(|member| member.image)
+                .filter(|&image| largest(image, to).contains(&from))
+                .collect();
+            wanted.sort_unstable();
+            assert_eq!(images, wanted, "{edge:?}");
+            assert!(rows.is_sorted_by(|l, r| l.effect.abs() >= r.effect.abs()));
+            assert!((0..).zip(&rows).all(|(rank, row)| row.rank == rank));
+            for row in &rows {
+                close(
+                    row.effect.into(),
+                    effect(row.image, to, from),
+                    &effects,
+                    "E",
+                );
+            }
+            seen += rows.len();
+        }
+    }
+    assert_eq!(seen, found.edge_examples.len());
+}
+
 #[test]
 fn groups_are_those_of_the_golden_files_for_any_threads_and_order() {
     let Some(shared) = shared() else { return };
@@ -129,6 +187,7 @@ fn groups_are_those_of_the_golden_files_for_any_threads_and_order() {
             .collect();
         let mut expected =
             Expected(NpzArchive::open(folder.join("expected/flow_groups.npz")).unwrap());
+        let mut own = Expected(NpzArchive::open(folder.join("expected/flow.npz")).unwrap());
         for group in 0..4 {
             let mut members: Vec<Member> = (0..labels.len())
                 .filter(|&image| labels[image] == group)
@@ -154,6 +213,7 @@ fn groups_are_those_of_the_golden_files_for_any_threads_and_order() {
             };
             let found = measure(&members, 1);
             check(group as usize, &found, &names, &mut expected);
+            check_examples(&found, &members, &names, &mut own);
             members.reverse();
             assert!(
                 measure(&members, 3) == found,

@@ -6,25 +6,26 @@
 
 use crate::features::Painter;
 use crate::file::{BundleFile, GraphOf, PointKind};
+use crate::lazy::{Lazy, get_or_make};
 use crate::network::{Network, Wanted};
 use crate::parts::TopsOfLayer;
 use crate::pictures::{Crops, Tell, encode};
 use crate::schema::{
     ActivationFile, ActivationRow, Annotation, AnnotationFile, BUNDLE_SCHEMA_VERSION,
-    ChannelExamples, ChannelFile, ImageFile, MaskFile, PhotoFile, PictureFacts, SimilarityFile,
-    WhatIfFile, WhatIfQuestion,
+    ChannelExamples, ChannelFile, EmbeddingFile, ImageFile, MaskFile, PhotoFile, PictureFacts,
+    SimilarityFile, WhatIfFile, WhatIfQuestion,
 };
 use crate::{Annotations, BundleSource, SiteError, summary};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use summit_explain::graph::ChannelOrder;
 use summit_explain::predictions::by_margin;
 use summit_explain::slice::Group;
 use summit_explain::slice::explained_class;
 use summit_explain::{ActivationCounts, GroupSpec, NO_LABEL, cosine};
-use summit_query::{Maps, Questions};
+use summit_query::Questions;
 use summit_store::{FeaturePicture, Source};
 use summit_tables::{
     ChannelId, ClassId, DatasetExample, GroupId, Grouping, ImageId, ImageRecord, LayerId,
@@ -58,13 +59,13 @@ pub struct Bundle {
     pub(crate) painter: Option<Arc<dyn Painter>>,
     annotations: Annotations,
     pub(crate) network: Option<Arc<dyn Network>>,
-    counts: Vec<OnceLock<ActivationCounts>>,
-    examples: Vec<OnceLock<Vec<DatasetExample>>>,
-    ranges: Vec<OnceLock<Vec<DatasetExample>>>,
-    pub(crate) maps: OnceLock<Maps>,
-    pub(crate) image_maps: OnceLock<Maps>,
-    tops: OnceLock<Vec<TopsOfLayer>>,
-    pub(crate) order: OnceLock<ChannelOrder>,
+    counts: Vec<Lazy<ActivationCounts>>,
+    examples: Vec<Lazy<Vec<DatasetExample>>>,
+    ranges: Vec<Lazy<Vec<DatasetExample>>>,
+    pub(crate) maps: Lazy<Vec<EmbeddingFile>>,
+    pub(crate) image_maps: Lazy<Vec<EmbeddingFile>>,
+    tops: Lazy<Vec<TopsOfLayer>>,
+    pub(crate) order: Lazy<ChannelOrder>,
 }
 
 impl Bundle {
@@ -95,13 +96,13 @@ impl Bundle {
             network: None,
             crops,
             painter: None,
-            counts: (0..layers).map(|_| OnceLock::new()).collect(),
-            examples: (0..layers).map(|_| OnceLock::new()).collect(),
-            ranges: (0..layers).map(|_| OnceLock::new()).collect(),
-            maps: OnceLock::new(),
-            image_maps: OnceLock::new(),
-            tops: OnceLock::new(),
-            order: OnceLock::new(),
+            counts: (0..layers).map(|_| Lazy::default()).collect(),
+            examples: (0..layers).map(|_| Lazy::default()).collect(),
+            ranges: (0..layers).map(|_| Lazy::default()).collect(),
+            maps: Lazy::default(),
+            image_maps: Lazy::default(),
+            tops: Lazy::default(),
+            order: Lazy::default(),
             questions,
         })
     }
@@ -308,21 +309,7 @@ impl Bundle {
     }
 
     fn image_file(&self, class: ClassId) -> Result<ImageFile, SiteError> {
-        let records = self.hardest(class)?;
-        let mut file = ImageFile {
-            schema_version: BUNDLE_SCHEMA_VERSION,
-            ..ImageFile::default()
-        };
-        for record in records {
-            file.image.push(record.image.0);
-            file.path.push(record.path.clone());
-            let prediction = record.prediction().map_or(NO_LABEL, |class| class.0);
-            file.prediction.push(prediction);
-            let probability = record.top_probabilities.first().copied().unwrap_or(0.0);
-            file.probability.push(rounded(probability));
-            file.margin.push(rounded(record.margin));
-        }
-        Ok(file)
+        Ok(image_columns(self.hardest(class)?.into_iter()))
     }
 
     fn channels(&self, layer: LayerId) -> Result<ChannelFile, SiteError> {
@@ -408,7 +395,7 @@ impl Bundle {
             .map_or(NO_LABEL, |class| class.0)
     }
 
-    fn crops(&self) -> Result<&Crops, SiteError> {
+    pub(crate) fn crops(&self) -> Result<&Crops, SiteError> {
         self.crops.as_ref().map_err(|reason| SiteError::Picture {
             reason: reason.clone(),
         })
@@ -503,17 +490,19 @@ impl BundleSource for Bundle {
                 writable: true,
                 annotations: self.annotations.read()?,
             }),
-            BundleFile::Embedding(layer) => json(&self.embedding(layer)?),
+            BundleFile::Embedding(layer) => json(self.embedding(layer)?),
             BundleFile::Channels(layer) => json(&self.channels(layer)?),
             BundleFile::Masks(layer) => json(&self.masks(layer)?),
             BundleFile::Points(kind, layer) => json(&self.points(kind, layer)?),
             BundleFile::Graph(graph) => json(&self.graph(graph)?),
             BundleFile::Inputs(graph) => json(&self.inputs(graph)?),
+            BundleFile::EdgeImages(graph) => json(&self.edge_images(graph)?),
             BundleFile::Carriers(class) => json(&self.carriers(class)?),
             BundleFile::Similarity(class) => json(&self.similarity(class)?),
             BundleFile::Activations(class) => json(&self.activations(class)?),
             BundleFile::Images(class) => json(&self.image_file(class)?),
             BundleFile::Sheet(class) => self.sheet(class),
+            BundleFile::EdgeSheet(graph) => self.edge_sheet(graph),
             BundleFile::Overview(layer) => self.overview(layer),
             BundleFile::Top(layer, channel) => self.top(layer, channel),
             BundleFile::Detail(layer, channel) => self.detail(layer, channel),
@@ -556,6 +545,24 @@ impl BundleSource for Bundle {
     }
 }
 
+/// Images and what the network says of them.
+pub(crate) fn image_columns<'a>(records: impl Iterator<Item = &'a ImageRecord>) -> ImageFile {
+    let mut file = ImageFile {
+        schema_version: BUNDLE_SCHEMA_VERSION,
+        ..ImageFile::default()
+    };
+    for record in records {
+        file.image.push(record.image.0);
+        file.path.push(record.path.clone());
+        let prediction = record.prediction().map_or(NO_LABEL, |class| class.0);
+        file.prediction.push(prediction);
+        let probability = record.top_probabilities.first().copied().unwrap_or(0.0);
+        file.probability.push(rounded(probability));
+        file.margin.push(rounded(record.margin));
+    }
+    file
+}
+
 /// The rows of one channel, of rows sorted by channel.
 fn of_channel(rows: &[DatasetExample], channel: ChannelId) -> &[DatasetExample] {
     let start = rows.partition_point(|example| example.channel < channel);
@@ -570,19 +577,4 @@ pub(crate) fn json(value: &impl Serialize) -> Result<Vec<u8>, SiteError> {
 /// Four digits are what is shown; more would be half of the file.
 pub(crate) fn rounded(value: f32) -> f32 {
     format!("{value:.3e}").parse().unwrap_or(value)
-}
-
-pub(crate) fn get_or_make<T>(
-    cell: Option<&OnceLock<T>>,
-    make: impl FnOnce() -> Result<T, SiteError>,
-) -> Result<&T, SiteError> {
-    let cell = cell.ok_or_else(|| SiteError::Absent {
-        what: "such layer".to_owned(),
-    })?;
-    if let Some(made) = cell.get() {
-        return Ok(made);
-    }
-    let made = make()?;
-    // Two threads may make the same; both make equal values, and one of them stays.
-    Ok(cell.get_or_init(|| made))
 }

@@ -31,6 +31,8 @@ pub enum BundleFile {
     Graph(GraphOf),
     /// Inputs a graph does not show: [`crate::schema::InputFile`].
     Inputs(GraphOf),
+    /// Images behind the edges of a graph of signed influence: [`crate::schema::EdgeImageFile`].
+    EdgeImages(GraphOf),
     /// Images behind the channels of a class: [`crate::schema::CarrierFile`].
     Carriers(ClassId),
     /// A class's similarity to all others: [`crate::schema::SimilarityFile`].
@@ -43,6 +45,8 @@ pub enum BundleFile {
     Annotations,
     /// Contact sheet of a class's images in the order of [`crate::schema::ImageFile`].
     Sheet(ClassId),
+    /// Contact sheet of [`Self::EdgeImages`].
+    EdgeSheet(GraphOf),
     /// Atlas of one small picture per channel.
     Overview(LayerId),
     /// The natural picture of a channel: the crop that excites it most.
@@ -160,6 +164,7 @@ impl BundleFile {
             | Self::Masks(_)
             | Self::Graph(_)
             | Self::Inputs(_)
+            | Self::EdgeImages(_)
             | Self::Carriers(_)
             | Self::Similarity(_)
             | Self::Activations(_)
@@ -167,6 +172,7 @@ impl BundleFile {
             | Self::Annotations
             | Self::Features(_) => FileKind::Json,
             Self::Sheet(_)
+            | Self::EdgeSheet(_)
             | Self::Overview(_)
             | Self::Top(..)
             | Self::Detail(..)
@@ -216,11 +222,13 @@ impl BundleFile {
             ["masks", layer] => Self::Masks(LayerId(number(layer)?)),
             ["graphs", graph @ ..] => Self::Graph(GraphOf::parse(graph)?),
             ["inputs", graph @ ..] => Self::Inputs(GraphOf::parse(graph)?),
+            ["edges", graph @ ..] => Self::EdgeImages(GraphOf::parse(graph)?),
             ["carriers", class] => Self::Carriers(ClassId(number(class)?)),
             ["similarity", class] => Self::Similarity(ClassId(number(class)?)),
             ["activations", class] => Self::Activations(ClassId(number(class)?)),
             ["images", class] => Self::Images(ClassId(number(class)?)),
             ["media", "sheet", class] => Self::Sheet(ClassId(number(class)?)),
+            ["media", "edges", graph @ ..] => Self::EdgeSheet(GraphOf::parse(graph)?),
             ["media", "overview", layer] => Self::Overview(LayerId(number(layer)?)),
             ["features", layer] => Self::Features(LayerId(number(layer)?)),
             ["media", "features", layer] => Self::FeatureOverview(LayerId(number(layer)?)),
@@ -273,11 +281,13 @@ impl fmt::Display for BundleFile {
             Self::Masks(layer) => write!(formatter, "masks/{}.json", layer.0),
             Self::Graph(graph) => write!(formatter, "graphs/{graph}.json"),
             Self::Inputs(graph) => write!(formatter, "inputs/{graph}.json"),
+            Self::EdgeImages(graph) => write!(formatter, "edges/{graph}.json"),
             Self::Carriers(class) => write!(formatter, "carriers/{}.json", class.0),
             Self::Similarity(class) => write!(formatter, "similarity/{}.json", class.0),
             Self::Activations(class) => write!(formatter, "activations/{}.json", class.0),
             Self::Images(class) => write!(formatter, "images/{}.json", class.0),
             Self::Sheet(class) => write!(formatter, "media/sheet/{}.jpg", class.0),
+            Self::EdgeSheet(graph) => write!(formatter, "media/edges/{graph}.jpg"),
             Self::Overview(layer) => write!(formatter, "media/overview/{}.jpg", layer.0),
             Self::Features(layer) => write!(formatter, "features/{}.json", layer.0),
             Self::FeatureOverview(layer) => write!(formatter, "media/features/{}.jpg", layer.0),
@@ -333,6 +343,8 @@ mod tests {
             BundleFile::Masks(layer),
             BundleFile::Graph(GraphOf::class(class)),
             BundleFile::Inputs(part(None, Some(Measure::Lrp))),
+            BundleFile::EdgeImages(part(Some(Part::Wrong), Some(Measure::Lrp))),
+            BundleFile::EdgeSheet(GraphOf::class(class)),
             BundleFile::Graph(part(Some(Part::Wrong), None)),
             BundleFile::Graph(part(Some(Part::Wrong), Some(Measure::ConvMax))),
             BundleFile::Graph(part(Some(Part::Prediction(ClassId(channel.0))), None)),
@@ -395,7 +407,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_taken_is_canonical(path in "(graphs|lrp|points|images|wrong|-|features|feature|media|\\.\\.|top|[0-9]{1,3}|/){1,6}\\.(json|jpg)") {
+        fn whatever_is_taken_is_canonical(path in "(graphs|lrp|edges|points|images|wrong|-|features|feature|media|\\.\\.|top|[0-9]{1,3}|/){1,6}\\.(json|jpg)") {
             if let Some(file) = BundleFile::parse(&path) {
                 prop_assert_eq!(file.to_string(), path);
             }

@@ -4,8 +4,9 @@
 //! Place in the flow: [`crate::bundle`] asks, `query` answers. Nothing here needs the network: a part
 //! of a class is made of whole cells of the confusion matrix.
 
-use crate::bundle::{Bundle, get_or_make};
+use crate::bundle::Bundle;
 use crate::file::{GraphOf, Part};
+use crate::lazy::get_or_make;
 use crate::order::order_of;
 use crate::schema::{BUNDLE_SCHEMA_VERSION, CarrierFile, FurtherInput, InputFile};
 use crate::{BundleFile, SiteError};
@@ -103,6 +104,12 @@ impl Bundle {
                 if part.is_none() {
                     files.push(BundleFile::Inputs(graph));
                 }
+                if self.edge_examples(graph).is_ok() {
+                    files.push(BundleFile::EdgeImages(graph));
+                    if self.crops.is_ok() {
+                        files.push(BundleFile::EdgeSheet(graph));
+                    }
+                }
             }
         }
         Ok(files)
@@ -130,7 +137,7 @@ impl Bundle {
 
     /// The images a graph is of. Named as on the command line, so that what was measured there is
     /// found.
-    fn group(&self, of: GraphOf) -> Result<Group, SiteError> {
+    pub(crate) fn group(&self, of: GraphOf) -> Result<Group, SiteError> {
         let GraphOf { class, part, .. } = of;
         let Some(part) = part else {
             return self.class_group(class);

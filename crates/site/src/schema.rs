@@ -236,7 +236,7 @@ pub struct ConfusionTable {
 
 /// `embedding/<layer>.json`: classes with images as points; near means alike. `points/channels/` and
 /// `points/images/`: the layer's channels, the run's images.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[cfg_attr(test, derive(TS))]
 pub struct EmbeddingFile {
     /// [`BUNDLE_SCHEMA_VERSION`].
@@ -311,6 +311,27 @@ pub struct ImageFile {
     pub margin: Vec<f32>,
 }
 
+/// `edges/...`, named as the graph: images that carry the edges of a graph of signed influence. Contact sheet of
+/// the images: `media/edges/...`, named as the graph.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct EdgeImageFile {
+    /// [`BUNDLE_SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The images of all edges, those of the most edges first; at most [`PictureFacts::sheet_images`].
+    pub images: ImageFile,
+    /// Layer of the lower end.
+    pub lower: Vec<u32>,
+    /// The lower channel.
+    pub from: Vec<u32>,
+    /// The upper channel; the class above the last layer.
+    pub to: Vec<u32>,
+    /// Places in `images`, the largest |effect| first.
+    pub places: Vec<Vec<u32>>,
+    /// E of these images, logits.
+    pub effect: Vec<Vec<f32>>,
+}
+
 /// `carriers/<class>.json`: in which of the class's images channels are top channels.
 #[derive(Clone, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(TS))]
@@ -379,6 +400,25 @@ pub struct PhotoFile {
     pub channel: Vec<u32>,
     /// Its share of the layer's activation.
     pub share: Vec<f32>,
+    /// What carries the prediction; absent where the network cannot be differentiated.
+    #[cfg_attr(test, ts(optional))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathFacts>,
+}
+
+/// The way of a photograph: per layer the fewest channels that hold half of the layer's positive score of this
+/// image.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(TS))]
+pub struct PathFacts {
+    /// What R is.
+    pub measure: Measure,
+    /// Layer of each channel.
+    pub layer: Vec<u32>,
+    /// The channel.
+    pub channel: Vec<u32>,
+    /// R, logits, above 0.
+    pub score: Vec<f32>,
 }
 
 /// Body of `POST whatif`: a channel's activation multiplied by a factor.

@@ -20,20 +20,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use summit_tables::{
-    BIAS, ChannelId, DatasetExample, EXAMPLES_PER_CHANNEL, EdgeSum, FlowHeader, FlowTables,
-    ImageId, ScoreExample, ScoreSum,
+    BIAS, ChannelId, DatasetExample, EXAMPLES_PER_CHANNEL, EXAMPLES_PER_EDGE, EdgeExample, EdgeSum,
+    FlowHeader, FlowTables, ImageId, ScoreExample, ScoreSum,
 };
 
 /// Version of `flow.json` and the tables beside it.
-const FLOW_VERSION: u32 = 2;
+const FLOW_VERSION: u32 = 3;
 /// The first version with examples.
 const WITH_EXAMPLES: u32 = 2;
+/// The first version with examples of edges.
+const WITH_EDGE_EXAMPLES: u32 = 3;
 /// Folder of a run.
 const FOLDER: &str = "flow";
 const HEADER: &str = "flow.json";
 const SCORES: &str = "scores.parquet";
 const EDGES: &str = "edges.parquet";
 const EXAMPLES: &str = "examples.parquet";
+const EDGE_EXAMPLES: &str = "edge_examples.parquet";
 /// Longest header accepted, bytes.
 const LONGEST_HEADER_BYTES: u64 = 1 << 20;
 
@@ -96,18 +99,16 @@ impl<'a> FlowStore<'a> {
         {
             return Err(damaged("measured on another run"));
         }
-        let header = note.header;
+        let (version, header) = (note.schema_version, note.header);
         if header.measure != measure || header.group != group || header.images == 0 {
             return Err(damaged("it contradicts its folder, or names no image"));
         }
         let tables = FlowTables {
             scores: self.rows(&folder.join(SCORES))?,
             edges: self.rows(&folder.join(EDGES))?,
-            examples: if note.schema_version < WITH_EXAMPLES {
-                Vec::new()
-            } else {
-                self.rows(&folder.join(EXAMPLES))?
-            },
+            examples: self.rows_if(version >= WITH_EXAMPLES, &folder.join(EXAMPLES))?,
+            edge_examples: self
+                .rows_if(version >= WITH_EDGE_EXAMPLES, &folder.join(EDGE_EXAMPLES))?,
             header,
         };
         self.check(&tables)
@@ -132,6 +133,12 @@ impl<'a> FlowStore<'a> {
         write_table(&temporary, SCORES, &tables.scores, self.bounds())?;
         write_table(&temporary, EDGES, &tables.edges, self.bounds())?;
         write_table(&temporary, EXAMPLES, &tables.examples, self.bounds())?;
+        write_table(
+            &temporary,
+            EDGE_EXAMPLES,
+            &tables.edge_examples,
+            self.bounds(),
+        )?;
         let manifest = self.run.manifest();
         let note = Note {
             schema_version: FLOW_VERSION,
@@ -157,6 +164,15 @@ impl<'a> FlowStore<'a> {
         read_table(path, self.bounds(), None)?.collect()
     }
 
+    /// Of a table that older versions lack.
+    fn rows_if<T: Row>(&self, there: bool, path: &Path) -> Result<Vec<T>, StoreError> {
+        if there {
+            self.rows(path)
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
     /// Every channel once, ids within the network.
     fn check(&self, tables: &FlowTables) -> Result<(), &'static str> {
         let info = self.run.model_info();
@@ -172,12 +188,20 @@ impl<'a> FlowStore<'a> {
             return Err("the scores are not those of the network's channels");
         }
         let width = |layer: u32| info.layers.get(layer as usize).map(|layer| layer.channels);
-        for edge in &tables.edges {
-            let below = width(edge.lower).ok_or("an edge begins at no layer")?;
-            let above = width(edge.lower + 1).unwrap_or(info.classes);
-            if edge.to >= above || (edge.from >= below && edge.from != BIAS) {
+        let joins = |lower: u32, from: u32, to: u32| {
+            let below = width(lower).ok_or("an edge begins at no layer")?;
+            let above = width(lower + 1).unwrap_or(info.classes);
+            if to >= above || from >= below {
                 return Err("an edge's channel is out of range");
             }
+            Ok(())
+        };
+        for example in &tables.edge_examples {
+            joins(example.lower, example.from, example.to)?;
+        }
+        for edge in &tables.edges {
+            let from = if edge.from == BIAS { 0 } else { edge.from };
+            joins(edge.lower, from, edge.to)?;
             if edge.top_images > tables.header.images {
                 return Err("an edge counts more images than there are");
             }
@@ -263,6 +287,35 @@ impl Row for ScoreExample {
             return Err("a rank is out of range");
         }
         if !(self.example.value.is_finite() && self.example.value > 0.0) {
+            return Err("an example carries nothing");
+        }
+        Ok(())
+    }
+}
+
+impl Row for EdgeExample {
+    type Key = [u32; 4];
+    const EQUAL_KEYS: EqualKeys = EqualKeys::Refuse;
+
+    crate::rows::number_columns! { EdgeExample {
+        "lower": UInt32Type, lower <- |row| row.lower;
+        "to": UInt32Type, to <- |row| row.to;
+        "from": UInt32Type, from <- |row| row.from;
+        "rank": UInt16Type, rank <- |row| row.rank;
+        "image": UInt32Type, image <- |row| row.image.0;
+        "effect": Float32Type, effect <- |row| row.effect;
+    } EdgeExample { lower, to, from, rank, image: ImageId(image), effect } }
+
+    fn key(&self) -> [u32; 4] {
+        [self.lower, self.to, self.from, self.rank.into()]
+    }
+
+    fn check(&self, bounds: &Bounds) -> Result<(), &'static str> {
+        check_image(self.image, bounds)?;
+        if self.rank >= EXAMPLES_PER_EDGE {
+            return Err("a rank is out of range");
+        }
+        if !self.effect.is_finite() || self.effect == 0.0 {
             return Err("an example carries nothing");
         }
         Ok(())

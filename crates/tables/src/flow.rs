@@ -1,6 +1,6 @@
 //! Signed influence of one group as a run keeps it (docs/method.md section 3.2).
 
-use crate::DatasetExample;
+use crate::{DatasetExample, ImageId};
 use serde::{Deserialize, Serialize};
 
 /// [`EdgeSum::from`] of what no input explains.
@@ -58,6 +58,26 @@ pub struct ScoreExample {
     pub example: DatasetExample,
 }
 
+/// Most [`EdgeExample`]s of an edge.
+pub const EXAMPLES_PER_EDGE: u16 = 8;
+
+/// An image that carries an edge: one in which it is among the 5 largest of its upper end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EdgeExample {
+    /// Position of the layer of `from`.
+    pub lower: u32,
+    /// The upper channel; the class above the last layer.
+    pub to: u32,
+    /// The lower channel.
+    pub from: u32,
+    /// 0 for the largest |E|.
+    pub rank: u16,
+    /// The image.
+    pub image: ImageId,
+    /// E of the image, logits, not 0.
+    pub effect: f32,
+}
+
 /// Node scores of all channels and edges among the shown ones.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FlowTables {
@@ -69,4 +89,6 @@ pub struct FlowTables {
     pub edges: Vec<EdgeSum>,
     /// Up to ten a shown channel, sorted by (layer, channel, rank).
     pub examples: Vec<ScoreExample>,
+    /// Up to [`EXAMPLES_PER_EDGE`] an edge, sorted by (lower, to, from, rank).
+    pub edge_examples: Vec<EdgeExample>,
 }

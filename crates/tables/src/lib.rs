@@ -20,7 +20,9 @@ pub use examples::{
     BestExamples, EXAMPLES_PER_BIN, EXAMPLES_PER_CHANNEL, HISTOGRAM_BINS, RangeExamples,
     histogram_bin, over_the_range,
 };
-pub use flow::{BIAS, EdgeSum, FlowHeader, FlowTables, ScoreExample, ScoreSum};
+pub use flow::{
+    BIAS, EXAMPLES_PER_EDGE, EdgeExample, EdgeSum, FlowHeader, FlowTables, ScoreExample, ScoreSum,
+};
 pub use ids::{ChannelId, ClassId, ConvId, ImageId, LayerId};
 pub use list::{ImageItem, ListHash, Place, PlannedImage, SourceKind};
 pub use model::{Block, BlockEdge, BlockStep, ChannelLink, ConvInfo, LayerInfo, ModelInfo};

@@ -69,7 +69,7 @@ fn change(
     }
     let manifest = outcome?;
     source.store(&changed)?;
-    super::keep_order(&changed);
+    super::prepare(&changed);
     renamed(&args.run, &before)?;
     renamed(&changed, &args.run)?;
     settle(&before, &args.run)?;

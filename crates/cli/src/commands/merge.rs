@@ -22,7 +22,7 @@ pub fn run(args: &MergeArgs) -> Result<ExitCode> {
             (out.as_path(), summit_store::merge_runs(&runs, out)?)
         }
     };
-    super::keep_order(made);
+    super::prepare(made);
     let place = args
         .out
         .as_deref()

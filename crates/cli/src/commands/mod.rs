@@ -50,10 +50,10 @@ fn layer_name(questions: &Questions, layer: LayerId) -> String {
         .map_or_else(String::new, |info| info.name.clone())
 }
 
-/// Keeps what the first graph of a finished run would wait for. What prevents it (a network without a block into
-/// its logits) is said where a graph is asked for.
-fn keep_order(run: &Path) {
-    let _ = summit_site::keep_order(run);
+/// Makes what the first visitor of a finished run would wait for. What prevents it (a network without a block into
+/// its logits) is said where it is asked for.
+fn prepare(run: &Path) {
+    let _ = summit_site::prepare(run);
 }
 
 /// Which groups the classes stand for.

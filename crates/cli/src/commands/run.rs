@@ -126,7 +126,7 @@ fn make(args: &RunArgs, told: &Told) -> Result<Option<ExitCode>> {
             return Ok(None);
         }
     }
-    super::keep_order(out);
+    super::prepare(out);
     if let Some(measure) = args.signed.influence.signed() {
         told.phase(LivePhase::Influence, writer.manifest().counts);
         super::flow::after_run(out, measure, args.signed.influence_images, args.threads)?;

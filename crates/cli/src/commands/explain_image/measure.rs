@@ -150,7 +150,7 @@ pub fn measure(
 }
 
 /// The network's input for the photograph, whatever image is asked for.
-struct Photo(Vec<f32>);
+pub struct Photo(pub Vec<f32>);
 
 impl Images for Photo {
     fn input(&self, _: ImageId) -> Result<Vec<f32>, String> {

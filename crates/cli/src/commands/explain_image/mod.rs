@@ -8,6 +8,8 @@ mod compare;
 mod measure;
 mod page;
 
+pub use measure::Photo;
+
 use crate::evidence_args::{ExplainImageArgs, ExplainImageFormat};
 use crate::message;
 use crate::network::RunNetwork;
