@@ -238,6 +238,7 @@ describe('files', () => {
         opposes: '#555',
         sideA: '#666',
         sideB: '#777',
+        opacity: 0.8,
       },
       page: '#fff',
       ink: '#000',

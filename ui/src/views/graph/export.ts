@@ -1,8 +1,8 @@
 // The graph as files: SVG and PNG as seen (whole, whatever is in view), CSV and JSON as numbers.
 import { csv, escape } from '../../components/download';
 import type { Dataset } from '../../data/dataset';
-import { DASHES, type EdgeColours, restColour } from './edge_layer';
-import { type Spacing, bounds, centre, edgeWidth, ends, pathOf, side } from './geometry';
+import { DASHES, type EdgeColours, edgeWidth, restColour, restOpacity } from './edge_layer';
+import { type Spacing, bounds, centre, ends, pathOf, side } from './geometry';
 import type { ViewGraph, Visible } from './model';
 
 export interface SvgStyle {
@@ -33,12 +33,13 @@ export function svgText(
     `<rect x="${left}" y="${box.top}" width="${box.width + gutter}" height="${box.height}" fill="${style.page}"/>`,
     '<g fill="none">',
   ];
+  const opacity = restOpacity(style.edges.opacity, shown.edgeCount).toFixed(2);
   for (const edge of graph.edges) {
     const place = shown.edges[edge.index] ? ends(graph, edge, spacing) : null;
     if (!place) continue;
     const dashes = DASHES[edge.kind].join(' ');
     lines.push(
-      `<path d="${pathOf(place)}" stroke="${restColour(edge, graph, style.edges)}" stroke-opacity="0.55" stroke-width="${edgeWidth(edge.weight).toFixed(2)}"${dashes ? ` stroke-dasharray="${dashes}"` : ''}/>`,
+      `<path d="${pathOf(place)}" stroke="${restColour(edge, graph, style.edges)}" stroke-opacity="${opacity}" stroke-width="${edgeWidth(graph, shown.edgeCount, edge.weight).toFixed(2)}"${dashes ? ` stroke-dasharray="${dashes}"` : ''}/>`,
     );
   }
   lines.push('</g>');

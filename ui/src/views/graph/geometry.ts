@@ -88,8 +88,6 @@ export function pathOf([x0, y0, x1, y1]: Ends): string {
   return `M${f(x0)},${f(y0)}C${f(x0)},${f(middle)} ${f(x1)},${f(middle)} ${f(x1)},${f(y1)}`;
 }
 
-export const edgeWidth = (weight: number) => 0.6 + 5.4 * weight;
-
 export function bounds(graph: ViewGraph, spacing: Spacing): Box {
   const margin = LARGEST / 2 + 18;
   const width = graph.width * spacing.column;
