@@ -5,30 +5,25 @@ import {
   bounds,
   centre,
   ends,
-  fillingSpacing,
-  fit,
   nearest,
   nearestEdge,
   side,
+  spacingOf,
 } from '../../src/views/graph/geometry';
 import { step } from '../../src/views/graph/keyboard';
-import {
-  type Side,
-  type ViewGraph,
-  viewGraph,
-  visible,
-  withMoved,
-} from '../../src/views/graph/model';
+import { type Side, type ViewGraph, viewGraph, withMoved } from '../../src/views/graph/model';
+import { fillingSpacing, fit } from '../../src/views/graph/viewport';
+import { visible } from '../../src/views/graph/visible';
 import { cardPlace } from '../../src/views/graph/card';
 import { distinguishing } from '../../src/views/graph/distinct';
 import { dataset, graph } from './helpers';
 
-const spacing = { column: 100, row: 100 };
+const even = (graph: ViewGraph) => spacingOf(graph, new Set(), { column: 100, row: 100 });
 /** Everything shown, at the drawing's own scale. */
 const scene = (graph: ViewGraph): Scene => ({
   graph,
   shown: visible(graph, everything),
-  spacing,
+  spacing: even(graph),
   transform: { x: 0, y: 0, k: 1 },
   width: 1000,
   height: 600,
@@ -84,7 +79,7 @@ describe('one graph', () => {
       for (let y = -50; y <= 250; y += 13) {
         const all = view.nodes
           .map((node) => {
-            const [cx, cy] = centre(view, node, spacing);
+            const [cx, cy] = centre(node, even(view));
             return { node, away: Math.hypot(cx - x, cy - y) - side(node) / 2 };
           })
           .filter(({ away }) => away < 10)
@@ -100,7 +95,7 @@ describe('one graph', () => {
       for (let y = 20; y <= 190; y += 17) {
         const away = (index: number) => {
           const edge = view.edges[index];
-          const place = edge && ends(view, edge, spacing);
+          const place = edge && ends(view, edge, even(view));
           if (!place) return Infinity;
           const [x0, y0, x1, y1] = place;
           let least = Infinity;
@@ -128,8 +123,8 @@ describe('one graph', () => {
     const edge = view.edges[first?.outgoing[0] ?? -1];
     if (!first || !edge) throw new Error('no edge');
     const after = withMoved(withMoved(view, first.index, 5, 7), first.index, 1, -2);
-    const before = ends(view, edge, spacing);
-    expect(ends(after, edge, spacing)).toEqual(
+    const before = ends(view, edge, even(view));
+    expect(ends(after, edge, even(after))).toEqual(
       before && [before[0] + 6, before[1] + 5, before[2], before[3]],
     );
   });
@@ -139,8 +134,8 @@ describe('one graph', () => {
       { width: 1000, height: 700 },
       { width: 400, height: 900 },
     ]) {
-      const chosen = fillingSpacing(view, size);
-      const box = bounds(view, chosen);
+      const chosen = fillingSpacing(view, new Set(), size);
+      const box = bounds(chosen);
       const { x, y, k } = fit(box, size);
       expect(k * box.left + x).toBeGreaterThanOrEqual(0);
       expect(k * (box.left + box.width) + x).toBeLessThanOrEqual(size.width);
@@ -171,7 +166,7 @@ describe('one graph', () => {
       expect(at.left + card.width).toBeLessThanOrEqual(1000);
       expect(at.top).toBeGreaterThanOrEqual(0);
       expect(at.top + card.height).toBeLessThanOrEqual(600);
-      const [x] = centre(view, node, spacing);
+      const [x] = centre(node, even(view));
       const middle = x + 400;
       expect(middle < at.left || middle > at.left + card.width).toBe(true);
     }
@@ -246,7 +241,7 @@ describe('files', () => {
       accent: '#00f',
       onAccent: '#fff',
     };
-    const text = svgText(data, named, visible(named, everything), spacing, style, new Map());
+    const text = svgText(data, named, visible(named, everything), even(named), style, new Map());
     expect(text).not.toContain('<b>');
     expect(text).toContain('&lt;b&gt;&amp;&quot;');
     const parsed = new DOMParser().parseFromString(text, 'image/svg+xml');

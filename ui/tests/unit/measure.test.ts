@@ -4,7 +4,8 @@ import { Bundle, isAbort } from '../../src/data/bundle';
 import { Dataset } from '../../src/data/dataset';
 import type { AttributionGraph } from '../../src/data/generated/schema';
 import { loadGraphs } from '../../src/views/graph/load';
-import { viewGraph, visible } from '../../src/views/graph/model';
+import { viewGraph } from '../../src/views/graph/model';
+import { visible } from '../../src/views/graph/visible';
 import { graph, manifest, table } from './helpers';
 
 /** A graph of effects, one of them below 0. */

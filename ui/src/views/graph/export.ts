@@ -2,7 +2,7 @@
 import { csv, escape } from '../../components/download';
 import type { Dataset } from '../../data/dataset';
 import { DASHES, type EdgeColours, edgeWidth, restColour, restOpacity } from './edge_layer';
-import { type Spacing, bounds, centre, ends, pathOf, side } from './geometry';
+import { type Spacing, bounds, centre, ends, pathOf, rowOf, side } from './geometry';
 import type { ViewGraph, Visible } from './model';
 
 export interface SvgStyle {
@@ -23,7 +23,7 @@ export function svgText(
   style: SvgStyle,
   pictures: ReadonlyMap<string, string>,
 ): string {
-  const box = bounds(graph, spacing);
+  const box = bounds(spacing);
   const gutter = 120;
   const comparing = graph.groups.length > 1;
   const left = box.left - gutter;
@@ -45,15 +45,15 @@ export function svgText(
   lines.push('</g>');
   for (const row of graph.rows.keys()) {
     const layer = dataset.layer(row);
-    if (!layer) continue;
-    const y = (graph.layers.length - row) * spacing.row;
+    if (!layer || spacing.hidden.has(row)) continue;
+    const y = rowOf(row, spacing);
     lines.push(
       `<text x="${left + 12}" y="${y + 4}" font-size="12" font-weight="600" fill="${style.ink}">${escape(layer.short)}</text>`,
     );
   }
   for (const node of graph.nodes) {
     if (!shown.nodes[node.index]) continue;
-    const [x, y] = centre(graph, node, spacing);
+    const [x, y] = centre(node, spacing);
     const s = side(node);
     const half = s / 2;
     const colour =

@@ -297,47 +297,9 @@ function setApart(rows: ViewNode[][]) {
   }
 }
 
-export interface Filter {
-  /** Share of each layer's channels shown, the best first. */
-  nodes: number;
-  /** Share of the edges shown, the heaviest first. */
-  edges: number;
-  /** Layers left out. */
-  hidden: ReadonlySet<number>;
-  /** Edges that lower the score are shown. */
-  opposing: boolean;
-}
-
 export interface Visible {
   nodes: boolean[];
   edges: boolean[];
   nodeCount: number;
   edgeCount: number;
-}
-
-/** What the filter leaves. A row that is not hidden keeps at least its first channel. */
-export function visible(graph: ViewGraph, filter: Filter): Visible {
-  const nodes = graph.nodes.map(() => true);
-  for (const [row, members] of graph.rows.entries()) {
-    const kept = Math.max(1, Math.round(members.length * filter.nodes));
-    for (const index of members) {
-      const node = graph.nodes[index];
-      if (node?.kind !== 'channel') continue;
-      nodes[index] = !filter.hidden.has(row) && node.rank < kept;
-    }
-  }
-  const kept = Math.round(graph.edges.length * filter.edges);
-  const edges = graph.edges.map(() => false);
-  for (const edge of graph.byWeight.slice(0, kept))
-    edges[edge.index] =
-      (nodes[edge.from] ?? false) &&
-      (nodes[edge.to] ?? false) &&
-      (filter.opposing || edge.kind !== 'opposes');
-  const channels = graph.nodes.filter((node) => node.kind === 'channel' && nodes[node.index]);
-  return {
-    nodes,
-    edges,
-    nodeCount: channels.length,
-    edgeCount: edges.filter(Boolean).length,
-  };
 }
