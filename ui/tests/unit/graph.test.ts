@@ -166,9 +166,10 @@ describe('one graph', () => {
       expect(at.left + card.width).toBeLessThanOrEqual(1000);
       expect(at.top).toBeGreaterThanOrEqual(0);
       expect(at.top + card.height).toBeLessThanOrEqual(600);
-      const [x] = centre(node, even(view));
-      const middle = x + 400;
-      expect(middle < at.left || middle > at.left + card.width).toBe(true);
+      const [x, y] = centre(node, even(view));
+      const [cx, cy] = [x + 400, y + 100];
+      const beside = cx < at.left || cx > at.left + card.width;
+      expect(beside || cy < at.top || cy > at.top + card.height).toBe(true);
     }
   });
 });

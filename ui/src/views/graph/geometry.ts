@@ -182,7 +182,7 @@ export function nearestEdge(scene: Scene, x: number, y: number, reach: number): 
 }
 
 /** A point of the curve of `pathOf`, `t` in [0, 1]. */
-function along([x0, y0, x1, y1]: Ends, t: number): [number, number] {
+export function along([x0, y0, x1, y1]: Ends, t: number): [number, number] {
   const u = 1 - t;
   const middle = (y0 + y1) / 2;
   return [

@@ -15,7 +15,7 @@ import {
 import type { ViewGraph, ViewNode } from './model';
 
 const CLOSEST = { column: LARGEST + 8, row: LARGEST + 16 };
-const WIDEST = { column: 340, row: 210 };
+const WIDEST = { column: 340, row: 290 };
 /** Beyond this scale a small graph is not blown up. */
 const LARGEST_SCALE = 1.25;
 
