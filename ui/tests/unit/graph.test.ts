@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { csvText, jsonText, svgText } from '../../src/views/graph/export';
 import {
   type Scene,
   bounds,
@@ -16,7 +15,7 @@ import { fillingSpacing, fit } from '../../src/views/graph/viewport';
 import { visible } from '../../src/views/graph/visible';
 import { cardPlace } from '../../src/views/graph/card';
 import { distinguishing } from '../../src/views/graph/distinct';
-import { dataset, graph } from './helpers';
+import { graph } from './helpers';
 
 const even = (graph: ViewGraph) => spacingOf(graph, new Set(), { column: 100, row: 100 });
 /** Everything shown, at the drawing's own scale. */
@@ -204,58 +203,6 @@ describe('two graphs', () => {
       const xs = row.map((index) => view.nodes[index]?.x ?? 0);
       xs.slice(1).forEach((x, place) => expect(x - (xs[place] ?? 0)).toBeGreaterThanOrEqual(0.999));
     }
-  });
-});
-
-describe('files', () => {
-  const data = dataset();
-  const view = viewGraph(graph(0, [5, 6]));
-  const shown = visible(view, everything);
-
-  it('CSV has one line an edge', () => {
-    const lines = csvText(data, view, shown).trim().split('\r\n');
-    expect(lines).toHaveLength(1 + view.edges.length);
-    expect(lines[1]).toBe('a/relu,1,,b/relu,5,,,1,,,,,,,');
-    expect(lines.at(-1)).toBe('b/relu,6,,output,tench,,,7,,,,,,,');
-  });
-
-  it('SVG escapes names and is well formed', () => {
-    const named = viewGraph({
-      ...graph(0, [5]),
-      group: { name: '<b>&"', images: 10 },
-      classes: [{ class: 0, name: '<b>&"', x: 0 }],
-    });
-    const style = {
-      edges: {
-        plain: '#111',
-        incoming: '#222',
-        outgoing: '#333',
-        supports: '#444',
-        opposes: '#555',
-        sideA: '#666',
-        sideB: '#777',
-        opacity: 0.8,
-      },
-      page: '#fff',
-      ink: '#000',
-      line: '#888',
-      accent: '#00f',
-      onAccent: '#fff',
-    };
-    const text = svgText(data, named, visible(named, everything), even(named), style, new Map());
-    expect(text).not.toContain('<b>');
-    expect(text).toContain('&lt;b&gt;&amp;&quot;');
-    const parsed = new DOMParser().parseFromString(text, 'image/svg+xml');
-    expect(parsed.querySelector('parsererror')).toBeNull();
-    expect(text.match(/<path /g)).toHaveLength(named.edges.length);
-  });
-
-  it('JSON holds what is shown', () => {
-    const few = visible(view, { ...everything, hidden: new Set([0]) });
-    const value = JSON.parse(jsonText(data, view, few));
-    expect(value.nodes).toHaveLength(3);
-    expect(value.edges).toHaveLength(2);
-    expect(value.groups).toEqual([{ name: 'tench', images: 10 }]);
   });
 });
 

@@ -1,4 +1,5 @@
-// Which colours and dashes of the edges want a key.
+// Which colours, dashes and widths of the edges want a key.
+import { short } from '../../data/numbers';
 import { type ViewGraph, type Visible, isSigned } from './model';
 
 export interface LegendKey {
@@ -34,3 +35,21 @@ export function legendKeys(graph: ViewGraph, shown: Visible, node: number | null
     );
   return keys;
 }
+
+/** Shares of images whose squares are shown. */
+export const SIZES = [0.1, 0.5, 1];
+
+/** Weights of edges whose widths are shown. */
+export const WIDTHS = [0.1, 1];
+
+/** What a weight stands for. */
+export const amountOf = (graph: ViewGraph, weight: number) =>
+  isSigned(graph.measure)
+    ? short(weight * graph.heaviest)
+    : `${Math.round(100 * weight * graph.heaviest)} %`;
+
+export const unitOf = (graph: ViewGraph) => (isSigned(graph.measure) ? 'logits' : 'of the images');
+
+/** What a thick frame stands for. */
+export const frameName = (graph: ViewGraph) =>
+  isSigned(graph.measure) ? 'contribution' : 'PageRank';

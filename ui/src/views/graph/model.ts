@@ -261,6 +261,14 @@ export function withMoved(graph: ViewGraph, index: number, dx: number, dy: numbe
   return { ...graph, nodes };
 }
 
+/** How thick the frame of a node is, by its strength among the nodes of its row. */
+export function frameWidths(graph: ViewGraph): (node: ViewNode) => number {
+  const strongest = graph.rows.map((row) =>
+    Math.max(1e-12, ...row.map((index) => graph.nodes[index]?.strength ?? 0)),
+  );
+  return (node) => 1 + 2 * (node.strength / (strongest[node.row] ?? 1));
+}
+
 /** The nodes at the other ends of a node's shown edges. */
 export function neighboursOf(graph: ViewGraph, shown: Visible, index: number): number[] {
   const node = graph.nodes[index];
