@@ -167,6 +167,28 @@ describe('fewer channels', () => {
     }
   });
 
+  it('leave none alone, whatever led nowhere before', () => {
+    // The strongest of both rows, 0, has no way to the class, nor has the third below.
+    const base = graph(0, [5, 6, 7]);
+    const of = viewGraph({
+      ...base,
+      nodes: base.nodes.map((node, place) => ({ ...node, pagerank: 1 / (1 + place) })),
+      edges: [
+        { from: 0, to: 2, influence: 9, kind: 'unsigned' },
+        { from: 1, to: 4, influence: 1, kind: 'unsigned' },
+      ],
+      logit_edges: [{ from: 4, to: 0, influence: 5, kind: 'unsigned' }],
+    });
+    const drawn = (share: number) =>
+      visible(of, { ...everything, nodes: share }).nodes.flatMap((shown, index) =>
+        shown ? [index] : [],
+      );
+    // The only way first, however weak; then what led nowhere, while it has an edge left.
+    expect(drawn(0.1)).toEqual([1, 4, 5]);
+    expect(drawn(0.99)).toEqual([0, 1, 2, 4, 5]);
+    expect(drawn(1)).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+
   it('leave both of two classes theirs', () => {
     const two = viewGraph(graph(0, [5, 6, 7]), graph(1, [8, 9], 12));
     const { nodes } = visible(two, { ...everything, nodes: 0.1 });

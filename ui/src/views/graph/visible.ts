@@ -39,43 +39,55 @@ export function visible(graph: ViewGraph, filter: Filter): Visible {
  * A share of each layer's channels, chosen from the class downward: the strongest of those with an
  * edge to one chosen above, so that none is left without a way to the class. The first of a layer is
  * one whose inputs reach as far down as any's, else the layers below would have nothing to lead to.
- * Of two graphs each chooses for itself.
+ * Channels without a way to the class in the whole graph come last, and where nothing is left of
+ * their edges they go. Of two graphs each chooses for itself.
  */
 function leading(graph: ViewGraph, share: number): Set<number> {
   const chosen = new Set<number>();
+  const deepest = reach(graph);
   for (const slot of graph.groups.keys()) {
-    const deepest = reach(graph);
-    const own = new Set(
-      graph.nodes
-        .filter(({ kind, side }) => kind === 'class' && belongs(side, slot))
-        .map((n) => n.index),
-    );
-    for (let row = graph.rows.length - 2; row >= 0; row--) {
-      const members = (graph.rows[row] ?? [])
+    const own = new Set<number>();
+    // Those with a way to the class when all are shown.
+    const could = new Set<number>();
+    for (const row of [...graph.rows].reverse()) {
+      const members = row
         .flatMap((index) => graph.nodes[index] ?? [])
-        .filter(({ kind, side }) => kind === 'channel' && belongs(side, slot));
-      const wanted = Math.max(1, Math.round(members.length * share));
-      const leads = members
-        .filter(({ outgoing }) => outgoing.some((edge) => own.has(graph.edges[edge]?.to ?? -1)))
-        .sort((l, r) => l.rank - r.rank);
-      const first = leads.reduce<ViewNode | undefined>(
-        (best, node) =>
-          !best || (deepest[node.index] ?? 0) < (deepest[best.index] ?? 0) ? node : best,
-        undefined,
+        .filter(({ side }) => side === 'both' || side === (slot === 0 ? 'a' : 'b'));
+      const joined = (node: ViewNode, above: ReadonlySet<number>) =>
+        node.kind === 'class' ||
+        node.outgoing.some((edge) => above.has(graph.edges[edge]?.to ?? -1));
+      for (const node of members) if (joined(node, could)) could.add(node.index);
+      const order = new Map(
+        members.map((node) => [node, joined(node, own) ? (could.has(node.index) ? 0 : 1) : 2]),
       );
-      const picked = [
-        ...leads.filter((node) => node === first),
-        ...leads.filter((node) => node !== first),
-      ];
-      for (const { index } of picked.slice(0, wanted)) own.add(index);
+      const candidates = members
+        .filter((node) => order.get(node) !== 2 || !could.has(node.index))
+        .sort((l, r) => (order.get(l) ?? 0) - (order.get(r) ?? 0) || l.rank - r.rank);
+      const best = candidates.filter(
+        (node) => order.get(node) === order.get(candidates[0] ?? node),
+      );
+      const depth = Math.min(...best.map(({ index }) => deepest[index] ?? 0));
+      const first = best.find(({ index }) => deepest[index] === depth);
+      const classes = members[0]?.kind === 'class';
+      const wanted = classes ? members.length : Math.max(1, Math.round(members.length * share));
+      const picked = new Set(first ? [first, ...candidates] : []);
+      for (const { index } of [...picked].slice(0, wanted)) own.add(index);
     }
     for (const index of own) chosen.add(index);
   }
-  return chosen;
+  return joinedOf(graph, chosen);
 }
 
-const belongs = (side: ViewNode['side'], slot: number) =>
-  side === 'both' || side === (slot === 0 ? 'a' : 'b');
+/** Without those that have no edge to another of them. */
+function joinedOf(graph: ViewGraph, chosen: ReadonlySet<number>): Set<number> {
+  const ends = new Set<number>();
+  for (const { from, to } of graph.edges)
+    if (chosen.has(from) && chosen.has(to)) {
+      ends.add(from);
+      ends.add(to);
+    }
+  return ends;
+}
 
 /** The lowest row each node's inputs reach. */
 function reach(graph: ViewGraph): number[] {
