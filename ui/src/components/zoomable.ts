@@ -10,6 +10,8 @@ export interface Transform {
 }
 
 export interface Zoomable {
+  /** Sets how far it can be zoomed. */
+  limit(extent: [number, number]): void;
   set(transform: Transform): void;
   by(factor: number): void;
   pan(x: number, y: number): void;
@@ -22,6 +24,8 @@ export function zoomable(
   changed: (transform: Transform, byUser: boolean) => void,
   /** Whether a pressed pointer moves the drawing. */
   mayPan: () => boolean = () => true,
+  /** Brings a transform the user asks for to one that may be. */
+  hold: (wanted: Transform) => Transform = (wanted) => wanted,
 ): Zoomable {
   let size: [[number, number], [number, number]] = [
     [0, 0],
@@ -37,6 +41,10 @@ export function zoomable(
   observer.observe(element);
   const behaviour: ZoomBehavior<HTMLElement, unknown> = zoom<HTMLElement, unknown>()
     .scaleExtent(extent)
+    .constrain((wanted) => {
+      const { x, y, k } = hold(wanted);
+      return zoomIdentity.translate(x, y).scale(k);
+    })
     // The default would make the browser lay out the page at every step.
     .extent(() => size)
     .filter(
@@ -50,6 +58,7 @@ export function zoomable(
   const selection = select(element);
   selection.call(behaviour).on('dblclick.zoom', null);
   return {
+    limit: (extent) => behaviour.scaleExtent(extent),
     set: ({ x, y, k }) =>
       selection.call(behaviour.transform, zoomIdentity.translate(x, y).scale(k)),
     by: (factor) => selection.call(behaviour.scaleBy, factor),

@@ -13,12 +13,12 @@ test('a graph is drawn by the best measure, and by another on request', async ({
   expect(await site.hash()).toBe('#class=s02&measure=conv-max');
   await expect(about.getByText('Bias share')).toHaveCount(0);
   const legend = page.getByRole('list', { name: 'Legend' });
-  await expect(legend.getByText(/^width: at most \d+ % of the images$/)).toBeVisible();
+  await expect(legend.getByText(/width:\s+\d+ %\s+\d+ % of the images/)).toBeVisible();
   // Back to the best, which needs no word in the address.
   await page.goBack();
   await expect(measure).toHaveValue(best);
   await measure.selectOption('flow');
-  await expect(legend.getByText(/^width: at most [\d.]+ logits$/)).toBeVisible();
+  await expect(legend.getByText(/width:\s+[\d.]+\s+[\d.]+\s+logits/)).toBeVisible();
 });
 
 test('signs have colours and words, and what opposes can be left out', async ({ site, page }) => {
@@ -63,4 +63,14 @@ test('two classes are compared by a measure that both have', async ({ site }) =>
   await expect(measure).toHaveValue('flow');
   await site.open('class=s02&compare=s05');
   await expect(measure).toHaveValue('conv-max');
+});
+
+test('a measure that changes with the class is said where it stands', async ({ site }) => {
+  await site.open('class=s02');
+  const measure = site.graph.getByRole('combobox', { name: 'Measure' });
+  const best = await measure.inputValue();
+  const notice = site.graph.getByText(`no ${best} graph of`);
+  await expect(notice).toHaveCount(0);
+  await site.classes.getByRole('button', { name: /^slope/ }).click();
+  await expect(notice).toBeVisible();
 });

@@ -5,7 +5,8 @@ import { masksOf, silentCells } from '../../src/data/masks';
 import { carrying } from '../../src/views/graph/carriers';
 import type { FurtherInput } from '../../src/data/generated/schema';
 import { nextInputs, withInputs } from '../../src/views/graph/expand';
-import { viewGraph, visible } from '../../src/views/graph/model';
+import { viewGraph } from '../../src/views/graph/model';
+import { visible } from '../../src/views/graph/visible';
 import { graph } from './helpers';
 
 describe('further inputs', () => {

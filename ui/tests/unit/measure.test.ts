@@ -3,8 +3,9 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Bundle, isAbort } from '../../src/data/bundle';
 import { Dataset } from '../../src/data/dataset';
 import type { AttributionGraph } from '../../src/data/generated/schema';
-import { loadGraphs } from '../../src/views/graph/load';
-import { viewGraph, visible } from '../../src/views/graph/model';
+import { loadGraphs, measureChange } from '../../src/views/graph/load';
+import { viewGraph } from '../../src/views/graph/model';
+import { visible } from '../../src/views/graph/visible';
 import { graph, manifest, table } from './helpers';
 
 /** A graph of effects, one of them below 0. */
@@ -23,6 +24,28 @@ function signedGraph(): AttributionGraph {
     })),
   };
 }
+
+describe('a measure that changes with the graph', () => {
+  const data = new Dataset(
+    new Bundle('http://host/bundle/'),
+    { ...manifest, measures: ['lrp', 'conv-max'] },
+    { ...table, measures: [['lrp', 'conv-max'], ['conv-max'], ['conv-max'], ['conv-max'], []] },
+  );
+  const group = (id: number) => ({ id, part: 'all' as const });
+
+  it('is said, with its reason', () => {
+    const change = (
+      ids: number[],
+      before: 'lrp' | 'conv-max' | undefined,
+      now: 'lrp' | 'conv-max',
+    ) => measureChange(data, ids.map(group), before, now);
+    expect(change([1], 'lrp', 'conv-max')).toBe('no lrp graph of white shark');
+    expect(change([0, 1], 'lrp', 'conv-max')).toBe('no lrp graph of white shark');
+    expect(change([0], 'conv-max', 'lrp')).toBe('was conv-max');
+    expect(change([1], 'conv-max', 'conv-max')).toBe('');
+    expect(change([1], undefined, 'conv-max')).toBe('');
+  });
+});
 
 afterEach(() => vi.unstubAllGlobals());
 

@@ -1,55 +1,84 @@
-// Where a card about a node goes: beside it, over as few of its neighbours as can be.
-import { type Scene, onScreen, side } from './geometry';
+// Where a card about a node goes: near it, beside the node, its neighbours and the edges to them.
+import { type Scene, along, besideNodes, ends, onScreen, side } from './geometry';
 import { type ViewNode, neighboursOf } from './model';
+import { INSETS } from './viewport';
 
 export interface CardSize {
   width: number;
   height: number;
 }
 
+interface Area {
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
+
 const GAP = 14;
 const MARGIN = 8;
+/** Places tried from left to right and from top to bottom, beside those next to the node. */
+const TRIED = 14;
+/** Points of an edge that are looked at. */
+const POINTS = 8;
 
+/** What the card is to leave open: the node, its neighbours, and points of the edges to them. */
+function subject(scene: Scene, node: ViewNode): { nodes: Area[]; points: [number, number][] } {
+  const { graph, shown, spacing, transform } = scene;
+  const { k } = transform;
+  const area = (of: ViewNode): Area => {
+    const [x, y] = onScreen(scene, of);
+    const half = (side(of) / 2) * k + 4;
+    const number = besideNodes(spacing) ? 30 : 0;
+    return { left: x - half, top: y - half, right: x + half + number, bottom: y + half };
+  };
+  const near = neighboursOf(graph, shown, node.index).flatMap((index) => graph.nodes[index] ?? []);
+  const points = [...node.incoming, ...node.outgoing].flatMap((index) => {
+    const edge = graph.edges[index];
+    const place = edge && shown.edges[index] ? ends(graph, edge, spacing) : null;
+    if (!place) return [];
+    return Array.from({ length: POINTS }, (_, step): [number, number] => {
+      const [x, y] = along(place, (step + 0.5) / POINTS);
+      return [x * k + transform.x, y * k + transform.y];
+    });
+  });
+  return { nodes: [node, ...near].map(area), points };
+}
+
+/** The place that covers least of it; among equal ones the nearest, clear of names and buttons. */
 export function cardPlace(
   scene: Scene,
   node: ViewNode,
   card: CardSize,
 ): { left: number; top: number } {
-  const { graph, shown } = scene;
-  const view = { width: scene.width, height: scene.height };
+  const { nodes, points } = subject(scene, node);
   const [x, y] = onScreen(scene, node);
   const room = (side(node) / 2) * scene.transform.k + GAP;
-  const neighbours = neighboursOf(graph, shown, node.index).flatMap((index) => {
-    const other = graph.nodes[index];
-    return other ? [onScreen(scene, other)] : [];
-  });
-  const tops = [y - card.height / 2, y - card.height + 30, y - 30];
+  const furthest = {
+    left: Math.max(MARGIN, scene.width - card.width - MARGIN),
+    top: Math.max(MARGIN, scene.height - card.height - MARGIN),
+  };
+  const spread = (last: number) =>
+    Array.from({ length: TRIED }, (_, step) => MARGIN + (step / (TRIED - 1)) * (last - MARGIN));
+  const within = (value: number, last: number) => Math.min(Math.max(MARGIN, value), last);
+  const lefts = [x + room, x - room - card.width, ...spread(furthest.left)];
+  const tops = [y - card.height / 2, y - card.height + 30, y - 30, ...spread(furthest.top)];
   let best = { left: MARGIN, top: MARGIN };
   let least = Infinity;
-  for (const left of [x + room, x - room - card.width]) {
-    for (const wanted of tops) {
-      const top = Math.min(
-        Math.max(MARGIN, wanted),
-        Math.max(MARGIN, view.height - card.height - MARGIN),
-      );
-      const outside = left < MARGIN || left + card.width > view.width - MARGIN;
-      const covered = neighbours.filter(
-        ([nx, ny]) =>
-          nx > left - 16 &&
-          nx < left + card.width + 16 &&
-          ny > top - 16 &&
-          ny < top + card.height + 16,
-      ).length;
-      const cost = covered + (outside ? 1000 : 0);
-      if (cost < least) {
-        least = cost;
-        const clamped = Math.min(
-          Math.max(MARGIN, left),
-          Math.max(MARGIN, view.width - card.width - MARGIN),
-        );
-        best = { left: clamped, top };
-      }
+  for (const left of lefts.map((value) => within(value, furthest.left)))
+    for (const top of tops.map((value) => within(value, furthest.top))) {
+      const [right, bottom] = [left + card.width, top + card.height];
+      const meets = (of: Area) =>
+        of.right > left && of.left < right && of.bottom > top && of.top < bottom;
+      const [own, ...others] = nodes;
+      const cost =
+        (own && meets(own) ? 1e7 : 0) +
+        1e5 * others.filter(meets).length +
+        1e4 *
+          points.filter(([px, py]) => px > left && px < right && py > top && py < bottom).length +
+        (left < INSETS.left || right > scene.width - INSETS.right ? 300 : 0) +
+        Math.hypot(Math.max(left - x, x - right, 0), Math.max(top - y, y - bottom, 0));
+      if (cost < least) [least, best] = [cost, { left, top }];
     }
-  }
   return best;
 }

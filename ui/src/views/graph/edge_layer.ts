@@ -1,6 +1,6 @@
 // Draws the edges on canvases under the nodes.
-import { type Scene, edgeWidth, ends } from './geometry';
-import type { ViewEdge, ViewGraph } from './model';
+import { type Scene, ends } from './geometry';
+import { type ViewEdge, type ViewGraph, isSigned } from './model';
 
 /** Colours as the theme has them. */
 export interface EdgeColours {
@@ -11,6 +11,8 @@ export interface EdgeColours {
   opposes: string;
   sideA: string;
   sideB: string;
+  /** Of an edge at rest in a graph of few edges. */
+  opacity: number;
 }
 
 export function edgeColours(read: (name: string) => string): EdgeColours {
@@ -22,8 +24,32 @@ export function edgeColours(read: (name: string) => string): EdgeColours {
     opposes: read('--opposes'),
     sideA: read('--side-a'),
     sideB: read('--side-b'),
+    opacity: Number(read('--edge-opacity')) || 1,
   };
 }
+
+/** More edges than these are drawn thinner and fainter: they would be one surface. */
+const FEW = 400;
+const THINNEST = 1.5;
+
+/**
+ * Width of an edge on the screen, pixels at a scale of 1. Effects in logits spread over orders of
+ * magnitude and a few are far above the rest, so their root is drawn; shares of images end at 1, and
+ * many are near it.
+ */
+export function edgeWidth(graph: ViewGraph, shown: number, weight: number): number {
+  const thinner = (few: number) => Math.min(1, Math.sqrt(few / Math.max(1, shown)));
+  const grown = isSigned(graph.measure) ? 4 * Math.sqrt(weight) : 2.5 * weight;
+  return THINNEST * thinner(FEW) + grown * thinner(FEW / 2);
+}
+
+/** How wide edges are at a zoom, over `edgeWidth`: never thinner while there are few. */
+export const widthAt = (k: number, shown: number) =>
+  Math.min(1.6, Math.max(shown > 3000 ? 0.1 : shown > FEW ? 0.7 : 1, k));
+
+/** Of the edges at rest. */
+export const restOpacity = (opacity: number, shown: number) =>
+  opacity / (1 + 0.7 * Math.max(0, Math.log2(shown / FEW)));
 
 const comparing = (graph: ViewGraph) => graph.groups.length > 1;
 
@@ -48,8 +74,7 @@ export function drawEdges(
   to: number,
 ) {
   const { graph, shown } = scene;
-  // Thousands of edges would be one grey surface.
-  context.globalAlpha = 0.55 / Math.max(1, Math.log2(graph.edges.length / 1000));
+  context.globalAlpha = restOpacity(colours.opacity, shown.edgeCount);
   for (const edge of graph.byWeight.slice(from, to)) {
     if (!shown.edges[edge.index]) continue;
     context.setLineDash(DASHES[edge.kind]);
@@ -73,32 +98,51 @@ function standingOut(graph: ViewGraph, { node, edge, among }: Active): number[] 
   return inside.map(({ index }) => index);
 }
 
-/** Edges that stand out; dashes run with the data, from below to above, `phase` pixels on. */
+/** From one bead to the next on an edge that stands out, pixels. */
+export const BEADS = 28;
+
+/**
+ * Edges that stand out, drawn as they are at rest but in full colour. Beads run along them with the
+ * data, from below to above, `phase` pixels on; without a phase there are none.
+ */
 export function drawActiveEdges(
   context: CanvasRenderingContext2D,
   scene: Scene,
   colours: EdgeColours,
   active: Active,
-  phase: number,
+  phase: number | null,
 ) {
   const { graph, shown } = scene;
-  context.lineDashOffset = -phase;
   for (const index of standingOut(graph, active)) {
     const edge = graph.edges[index];
     if (!edge || !shown.edges[index]) continue;
-    // Both patterns repeat after 15 pixels.
-    context.setLineDash(edge.kind === 'opposes' ? [3, 2] : [10, 5]);
     const coloured = edge.kind !== 'unsigned' || (comparing(graph) && edge.side !== 'both');
     // The far side of the node is the darker one.
     const own =
       edge.from === active.node || active.node === null ? colours.outgoing : colours.incoming;
-    stroke(context, scene, edge, coloured ? restColour(edge, graph, colours) : own);
+    const colour = coloured ? restColour(edge, graph, colours) : own;
+    context.setLineDash(DASHES[edge.kind]);
+    context.lineDashOffset = 0;
+    context.lineCap = 'butt';
+    stroke(context, scene, edge, colour);
+    if (phase === null) continue;
+    // Dashes of no length with round ends.
+    context.setLineDash([0, BEADS]);
+    context.lineDashOffset = -phase;
+    context.lineCap = 'round';
+    stroke(context, scene, edge, colour, 3.5);
   }
 }
 
-function stroke(context: CanvasRenderingContext2D, scene: Scene, edge: ViewEdge, colour: string) {
-  const { transform, width, height } = scene;
-  const place = ends(scene.graph, edge, scene.spacing);
+function stroke(
+  context: CanvasRenderingContext2D,
+  scene: Scene,
+  edge: ViewEdge,
+  colour: string,
+  wider = 0,
+) {
+  const { transform, width, height, graph, shown } = scene;
+  const place = ends(graph, edge, scene.spacing);
   if (!place) return;
   const [x0, x1] = [place[0] * transform.k + transform.x, place[2] * transform.k + transform.x];
   const [y0, y1] = [place[1] * transform.k + transform.y, place[3] * transform.k + transform.y];
@@ -109,10 +153,9 @@ function stroke(context: CanvasRenderingContext2D, scene: Scene, edge: ViewEdge,
     Math.min(x0, x1) > width;
   if (outside) return;
   const middle = (y0 + y1) / 2;
-  const crowded = scene.graph.edges.length > 3000;
   context.strokeStyle = colour;
   context.lineWidth =
-    edgeWidth(edge.weight) * Math.min(1.4, Math.max(crowded ? 0.1 : 0.5, transform.k));
+    edgeWidth(graph, shown.edgeCount, edge.weight) * widthAt(transform.k, shown.edgeCount) + wider;
   context.beginPath();
   context.moveTo(x0, y0);
   context.bezierCurveTo(x0, middle, x1, middle, x1, y1);

@@ -7,6 +7,13 @@ export interface Spacing {
   column: number;
   /** From one row to the next. */
   row: number;
+  /** Layers left out. They take no room. */
+  hidden: ReadonlySet<number>;
+  /** How many rows each row of the graph stands below the classes. */
+  levels: readonly number[];
+  /** The columns at the left and right end of what is not hidden. */
+  from: number;
+  to: number;
 }
 
 export interface Box {
@@ -16,24 +23,29 @@ export interface Box {
   height: number;
 }
 
-/** What is drawn and how, for everything in the stage. */
-export interface Scene {
+/** What is drawn and where, whatever is in view. */
+export interface Ground {
   graph: ViewGraph;
   shown: Visible;
   spacing: Spacing;
-  transform: Transform;
   /** Of the stage, pixels. */
   width: number;
   height: number;
 }
 
-const CLOSEST: Spacing = { column: 98, row: 112 };
-const WIDEST: Spacing = { column: 150, row: 210 };
+/** What is drawn and how, for everything in the stage. */
+export interface Scene extends Ground {
+  transform: Transform;
+}
 
-const SMALLEST = 36;
-const LARGEST = 76;
+const SMALLEST = 52;
+export const LARGEST = 84;
 export const CLASS_SIDE = 44;
 
+/** Between nodes that have their numbers beside them, not above. */
+const BESIDE = LARGEST + 48;
+/** Around the centres of the outermost nodes; above, a class's name is lower than a picture. */
+export const MARGIN = { side: LARGEST / 2 + 16, above: 34, below: LARGEST / 2 + 8 };
 /** Side of a node: its area grows with the share of images. */
 export function side(node: Pick<ViewNode, 'kind' | 'share'>): number {
   if (node.kind === 'class') return CLASS_SIDE;
@@ -41,16 +53,22 @@ export function side(node: Pick<ViewNode, 'kind' | 'share'>): number {
   return Math.sqrt(SMALLEST ** 2 + (LARGEST ** 2 - SMALLEST ** 2) * share);
 }
 
-export function centre(graph: ViewGraph, node: ViewNode, spacing: Spacing): [number, number] {
+export function centre(node: ViewNode, spacing: Spacing): [number, number] {
   return [
-    (node.x - graph.width / 2) * spacing.column + node.dx,
-    (graph.layers.length - node.row) * spacing.row + node.dy,
+    (node.x - (spacing.from + spacing.to) / 2) * spacing.column + node.dx,
+    rowOf(node.row, spacing) + node.dy,
   ];
 }
 
+/** Where a row of the graph is, from top to bottom. */
+export const rowOf = (row: number, spacing: Spacing) => (spacing.levels[row] ?? 0) * spacing.row;
+
+/** Numbers stand beside the pictures where columns are far enough apart: edges end above. */
+export const besideNodes = (spacing: Spacing) => spacing.column >= BESIDE;
+
 /** The centre of a node in the stage, pixels. */
-export function onScreen({ graph, spacing, transform }: Scene, node: ViewNode): [number, number] {
-  const [x, y] = centre(graph, node, spacing);
+export function onScreen({ spacing, transform }: Scene, node: ViewNode): [number, number] {
+  const [x, y] = centre(node, spacing);
   return [x * transform.k + transform.x, y * transform.k + transform.y];
 }
 
@@ -76,8 +94,8 @@ export function ends(graph: ViewGraph, edge: ViewEdge, spacing: Spacing): Ends |
   const from = graph.nodes[edge.from];
   const to = graph.nodes[edge.to];
   if (!from || !to) return null;
-  const [x0, y0] = centre(graph, from, spacing);
-  const [x1, y1] = centre(graph, to, spacing);
+  const [x0, y0] = centre(from, spacing);
+  const [x1, y1] = centre(to, spacing);
   return [x0, y0 - side(from) / 2, x1, y1 + side(to) / 2];
 }
 
@@ -88,59 +106,32 @@ export function pathOf([x0, y0, x1, y1]: Ends): string {
   return `M${f(x0)},${f(y0)}C${f(x0)},${f(middle)} ${f(x1)},${f(middle)} ${f(x1)},${f(y1)}`;
 }
 
-export const edgeWidth = (weight: number) => 0.6 + 5.4 * weight;
-
-export function bounds(graph: ViewGraph, spacing: Spacing): Box {
-  const margin = LARGEST / 2 + 18;
-  const width = graph.width * spacing.column;
+/** Rows and columns at these distances; what is hidden closes up. */
+export function spacingOf(
+  graph: ViewGraph,
+  hidden: ReadonlySet<number>,
+  distance: { column: number; row: number },
+): Spacing {
+  const levels = graph.rows.map(() => 0);
+  for (let row = graph.rows.length - 2; row >= 0; row--)
+    levels[row] = (levels[row + 1] ?? 0) + (hidden.has(row) ? 0 : 1);
+  const places = graph.nodes.filter((node) => !hidden.has(node.row)).map((node) => node.x);
   return {
-    left: -width / 2 - margin,
-    top: -margin,
-    width: width + 2 * margin,
-    height: graph.layers.length * spacing.row + 2 * margin,
+    ...distance,
+    hidden,
+    levels,
+    from: Math.min(...places),
+    to: Math.max(...places),
   };
 }
 
-/** Room kept around the drawing: names of the layers on the left, buttons right, the legend below. */
-export const INSETS = { left: 132, right: 56, bottom: 42 };
-
-/** How far the drawing must move for a node to be in view, pixels. */
-export function outOfView(scene: Scene, node: ViewNode): [number, number] {
-  const [x, y] = onScreen(scene, node);
-  const margin = 50;
-  return [
-    Math.max(INSETS.left - x, 0) + Math.min(scene.width - margin - x, 0),
-    Math.max(margin - y, 0) + Math.min(scene.height - margin - y, 0),
-  ];
-}
-
-/** The spacing that fills the view: a wide graph gets tall rows, a slim one wide columns. */
-export function fillingSpacing(graph: ViewGraph, view: { width: number; height: number }): Spacing {
-  const aspect =
-    Math.max(50, view.height - INSETS.bottom) /
-    Math.max(50, view.width - INSETS.left - INSETS.right);
-  const columns = graph.width + 1;
-  const rows = graph.layers.length + 1;
-  const clamp = (value: number, low: number, high: number) => Math.min(high, Math.max(low, value));
-  const row = (aspect * columns * CLOSEST.column) / rows;
-  const column = (rows * CLOSEST.row) / aspect / columns;
-  // A graph of hundreds of columns would be a line if its rows stayed as near as others'.
-  const tallest = WIDEST.row * Math.max(1, columns / 40);
+export function bounds({ column, row, levels, from, to }: Spacing): Box {
+  const width = (to - from) * column;
   return {
-    column: clamp(column, CLOSEST.column, WIDEST.column),
-    row: clamp(row, CLOSEST.row, tallest),
-  };
-}
-
-/** Shows all of `box` in a view, below `largest`. */
-export function fit(box: Box, view: { width: number; height: number }, largest = 1.25): Transform {
-  const width = Math.max(50, view.width - INSETS.left - INSETS.right);
-  const height = Math.max(50, view.height - INSETS.bottom);
-  const k = Math.min(largest, width / box.width, height / box.height);
-  return {
-    k,
-    x: INSETS.left + width / 2 - k * (box.left + box.width / 2),
-    y: height / 2 - k * (box.top + box.height / 2),
+    left: -width / 2 - MARGIN.side,
+    top: -MARGIN.above,
+    width: width + 2 * MARGIN.side,
+    height: Math.max(...levels) * row + MARGIN.above + MARGIN.below,
   };
 }
 
@@ -151,7 +142,7 @@ export function nearest(scene: Scene, x: number, y: number, reach: number): View
   let distance = reach;
   for (const node of graph.nodes) {
     if (!shown.nodes[node.index]) continue;
-    const [cx, cy] = centre(graph, node, spacing);
+    const [cx, cy] = centre(node, spacing);
     const away = Math.hypot(cx - x, cy - y) - side(node) / 2;
     if (away < distance) {
       best = node;
@@ -191,7 +182,7 @@ export function nearestEdge(scene: Scene, x: number, y: number, reach: number): 
 }
 
 /** A point of the curve of `pathOf`, `t` in [0, 1]. */
-function along([x0, y0, x1, y1]: Ends, t: number): [number, number] {
+export function along([x0, y0, x1, y1]: Ends, t: number): [number, number] {
   const u = 1 - t;
   const middle = (y0 + y1) / 2;
   return [

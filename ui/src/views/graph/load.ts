@@ -42,3 +42,23 @@ export async function loadGraphs(
     ),
   );
 }
+
+/**
+ * Why the measure is another than that of the graph shown before, where nobody chose it; empty where
+ * it is not. Whether a part of a class has a graph by a measure is not known here.
+ */
+export function measureChange(
+  dataset: Dataset,
+  groups: readonly Group[],
+  before: Measure | undefined,
+  now: Measure,
+): string {
+  if (before === undefined || before === now) return '';
+  const lacking = groups.flatMap(({ id }) => {
+    const info = dataset.byId.get(id);
+    return info && !info.measures.includes(before) ? [info.name] : [];
+  });
+  return lacking.length > 0
+    ? `no ${before} graph of ${[...new Set(lacking)].join(' and ')}`
+    : `was ${before}`;
+}

@@ -261,6 +261,14 @@ export function withMoved(graph: ViewGraph, index: number, dx: number, dy: numbe
   return { ...graph, nodes };
 }
 
+/** How thick the frame of a node is, by its strength among the nodes of its row. */
+export function frameWidths(graph: ViewGraph): (node: ViewNode) => number {
+  const strongest = graph.rows.map((row) =>
+    Math.max(1e-12, ...row.map((index) => graph.nodes[index]?.strength ?? 0)),
+  );
+  return (node) => 1 + 2 * (node.strength / (strongest[node.row] ?? 1));
+}
+
 /** The nodes at the other ends of a node's shown edges. */
 export function neighboursOf(graph: ViewGraph, shown: Visible, index: number): number[] {
   const node = graph.nodes[index];
@@ -297,47 +305,9 @@ function setApart(rows: ViewNode[][]) {
   }
 }
 
-export interface Filter {
-  /** Share of each layer's channels shown, the best first. */
-  nodes: number;
-  /** Share of the edges shown, the heaviest first. */
-  edges: number;
-  /** Layers left out. */
-  hidden: ReadonlySet<number>;
-  /** Edges that lower the score are shown. */
-  opposing: boolean;
-}
-
 export interface Visible {
   nodes: boolean[];
   edges: boolean[];
   nodeCount: number;
   edgeCount: number;
-}
-
-/** What the filter leaves. A row that is not hidden keeps at least its first channel. */
-export function visible(graph: ViewGraph, filter: Filter): Visible {
-  const nodes = graph.nodes.map(() => true);
-  for (const [row, members] of graph.rows.entries()) {
-    const kept = Math.max(1, Math.round(members.length * filter.nodes));
-    for (const index of members) {
-      const node = graph.nodes[index];
-      if (node?.kind !== 'channel') continue;
-      nodes[index] = !filter.hidden.has(row) && node.rank < kept;
-    }
-  }
-  const kept = Math.round(graph.edges.length * filter.edges);
-  const edges = graph.edges.map(() => false);
-  for (const edge of graph.byWeight.slice(0, kept))
-    edges[edge.index] =
-      (nodes[edge.from] ?? false) &&
-      (nodes[edge.to] ?? false) &&
-      (filter.opposing || edge.kind !== 'opposes');
-  const channels = graph.nodes.filter((node) => node.kind === 'channel' && nodes[node.index]);
-  return {
-    nodes,
-    edges,
-    nodeCount: channels.length,
-    edgeCount: edges.filter(Boolean).length,
-  };
 }
