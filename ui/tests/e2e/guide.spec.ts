@@ -113,7 +113,7 @@ test('a feature visualisation is drawn on request, where there is a server', asy
   const panel = page.getByRole('complementary');
   const button = panel.getByRole('button', { name: 'Draw a feature visualisation' });
   if (info.project.name === 'export') {
-    await expect(panel.getByText('Classes using this channel')).toBeVisible();
+    await expect(panel.getByText('Classes where it is a top channel')).toBeVisible();
     await expect(button).toHaveCount(0);
     return;
   }
