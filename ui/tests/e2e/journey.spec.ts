@@ -210,7 +210,7 @@ test('errors lead to their graphs', async ({ site, page }) => {
   const errors = page.getByRole('region', { name: 'Errors' });
   await errors.locator('tbody .link').first().click();
   await expect(errors.getByRole('heading', { name: /\d+ images? of .* taken for/ })).toBeVisible();
-  await expect(errors.locator('li .tile').first()).toBeVisible();
+  await expect(errors.getByRole('list').getByRole('img').first()).toBeVisible();
   await errors.getByRole('button', { name: 'Compare' }).click();
   await expect(
     page
