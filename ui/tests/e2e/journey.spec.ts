@@ -45,9 +45,14 @@ test('search, select, hover, pin, filter, compare', async ({ site, page }) => {
   await expect(site.graph.getByRole('heading', { name: 'rows' })).toBeVisible();
   await expect(page.getByRole('list', { name: 'Legend' }).getByText('only checker')).toBeVisible();
   expect(await site.hash()).toBe('#class=s07&compare=s05');
-  await page.getByRole('button', { name: 'Differences' }).click();
+  // In a wide window it is there by itself.
   const differences = page.getByRole('complementary', { name: 'What tells them apart' });
   await expect(differences.getByRole('heading', { name: 'block3' })).toBeVisible();
+  const toggle = page.getByRole('button', { name: 'Differences' });
+  await expect(toggle.getByText('Differences')).toBeVisible();
+  await toggle.click();
+  await expect(differences).toHaveCount(0);
+  await toggle.click();
   await differences.getByRole('list').first().getByRole('button').first().click();
   await expect(
     page.getByRole('complementary').getByText('Classes where it is a top channel'),

@@ -20,7 +20,7 @@ import {
   withMoved,
 } from '../../src/views/graph/model';
 import { cardPlace } from '../../src/views/graph/card';
-import { distinguishing } from '../../src/views/graph/distinct';
+import { barOf, distinguishing } from '../../src/views/graph/distinct';
 import { dataset, graph } from './helpers';
 
 const spacing = { column: 100, row: 100 };
@@ -299,6 +299,9 @@ describe('what tells two classes apart', () => {
       1, -0.75, -0.1,
     ]);
     expect(second).toEqual([{ layer: 1, channel: 7, share: [0, 1], distinctness: -1 }]);
+    // To the right what the first has, to the left what the second has.
+    expect(barOf(0.5)).toEqual({ left: 50, width: 25 });
+    expect(barOf(-0.5)).toEqual({ left: 25, width: 25 });
     expect(distinguishing(a, b, 1)[0]?.map(({ channel }) => channel)).toEqual([3]);
     const back = distinguishing(b, a, 10)[0] ?? [];
     expect(back.map(({ distinctness }) => distinctness)).toEqual(
