@@ -35,7 +35,7 @@ export const SECTIONS: Section[] = [
   {
     id: 'errors',
     title: 'Errors',
-    text: 'Which classes are taken for which, as a matrix and as a list; behind each cell its images, hardest first, and the graphs of both classes.',
+    text: 'Which classes are taken for which, as a matrix and as a list; behind each cell its images, smallest margin first, and the graphs of both classes.',
     region: 'nav[aria-label="Views"]',
   },
 ];

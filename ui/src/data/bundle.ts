@@ -27,6 +27,9 @@ import type {
 /** The status of files that are still being made. */
 export const UNFINISHED = 202;
 
+/** The status of files that do not exist. */
+export const MISSING = 404;
+
 /** A file that cannot be had or used; the message is for the user. */
 export class BundleError extends Error {
   constructor(
@@ -312,7 +315,7 @@ export class Bundle {
       if (isAbort(error)) throw error;
       throw new BundleError(file, 'The server does not answer');
     }
-    if (response.status === 404) throw new BundleError(file, 'The data have no such file');
+    if (response.status === 404) throw new BundleError(file, 'The data have no such file', MISSING);
     if (!response.ok || (response.status === UNFINISHED && request.method === undefined)) {
       const text = (await response.text().catch(() => '')).trim().slice(0, 300);
       throw new BundleError(

@@ -16,6 +16,11 @@ export class Names {
     new Map(this.all.map(({ layer, channel, text }) => [`${layer}:${channel}`, text])),
   );
 
+  /** Every name once, in alphabetical order. */
+  readonly texts = $derived(
+    [...new Set(this.all.map(({ text }) => text))].sort((l, r) => l.localeCompare(r, 'en')),
+  );
+
   constructor(
     readonly bundle: Bundle,
     readonly layers: readonly LayerFacts[],

@@ -24,9 +24,12 @@ export function short(value: number): string {
 /** With its sign. */
 export const signed = (value: number) => `${value < 0 ? '−' : '+'}${short(Math.abs(value))}`;
 
+/** The 95 % interval of a mean, in one piece; empty where there is none. */
+export const intervalOf = ({ interval }: Estimate) =>
+  interval ? `[${signed(interval[0])},\u00a0${signed(interval[1])}]` : '';
+
 /** A mean in logits with its 95 % interval. */
-export const estimate = ({ mean, interval }: Estimate) =>
-  interval ? `${signed(mean)} [${signed(interval[0])}, ${signed(interval[1])}]` : signed(mean);
+export const estimate = (value: Estimate) => `${signed(value.mean)} ${intervalOf(value)}`.trim();
 
 export const plural = (value: number, one: string, many = `${one}s`) =>
   `${count(value)} ${value === 1 ? one : many}`;

@@ -14,6 +14,8 @@ export interface Photo {
 export class PhotoState {
   current: Photo | null = $state.raw(null);
   looking = $state(false);
+  /** Said of the last photograph that could not be looked at. */
+  #complaint = '';
   /** `layer:channel` of its top channels. */
   readonly tops: ReadonlySet<string> = $derived(
     new Set(
@@ -31,6 +33,8 @@ export class PhotoState {
   /** Sends a photograph to the server and selects the class it is taken for. */
   async look(picture: File) {
     this.looking = true;
+    // What was wrong with the one before.
+    if (this.selection.notice === this.#complaint) this.selection.notice = '';
     try {
       const file = await this.dataset.bundle.photo(picture);
       this.close();
@@ -41,7 +45,8 @@ export class PhotoState {
       this.selection.pin(null);
       if (first !== undefined) this.selection.said = `Taken for ${this.dataset.nameOf(first)}`;
     } catch (error) {
-      this.selection.notice = error instanceof Error ? error.message : String(error);
+      this.#complaint = error instanceof Error ? error.message : String(error);
+      this.selection.notice = this.#complaint;
     } finally {
       this.looking = false;
     }

@@ -88,12 +88,13 @@ export class Selection {
     return address.href;
   }
 
-  selectClass(id: number | null, part: Part = 'all') {
-    if (id === this.class && part === this.part && this.view === 'graph') return;
+  /** @param node stays or becomes pinned */
+  selectClass(id: number | null, part: Part = 'all', node: ChannelKey | null = null) {
+    if (id === this.class && part === this.part && this.view === 'graph' && !node) return;
     this.class = id;
     this.part = part;
     this.view = 'graph';
-    this.node = null;
+    this.node = node;
     if (this.compare === id && this.comparePart === part) this.compare = null;
     this.#say(id === null ? 'No class selected' : this.#dataset.nameOf(id));
     this.#record();

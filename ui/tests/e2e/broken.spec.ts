@@ -39,6 +39,29 @@ test('pictures that cannot be had', async ({ site, page }) => {
   await expect(site.graph.getByRole('button', { name: /^Class disc/ })).toBeVisible();
   await site.node(/channel/).focus();
   await expect(site.graph.getByText('The pictures cannot be read.')).toBeVisible();
+  // Their places stay empty: no sign for broken pictures.
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('complementary')).toBeVisible();
+  await expect(site.graph.locator('image:not([href^="data:"])')).toHaveCount(0);
+  await expect(site.graph.locator('img:not([src^="data:"])')).toHaveCount(0);
+});
+
+test('a truncated list of what channels answer to', async ({ site, page }) => {
+  await page.route('**/channels/3.json', (route) =>
+    route.fulfill({ body: '{"schema_version": 1, "ima' }),
+  );
+  await site.open('class=s01&node=block3/relu:1');
+  const panel = page.getByRole('complementary');
+  await expect(panel.getByRole('alert')).toContainText(
+    'damaged: it is no complete JSON (channels/3.json)',
+  );
+  await expect(panel.getByText('Their classes cannot be read.').first()).toBeVisible();
+  await expect(
+    panel
+      .getByRole('list', { name: 'Images with the largest activation' })
+      .getByRole('img')
+      .first(),
+  ).toBeVisible();
 });
 
 test('the server goes away and comes back', async ({ site, page, context }) => {

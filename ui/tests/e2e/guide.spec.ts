@@ -33,7 +33,7 @@ test('channels are given names, which are found and saved', async ({ site, page 
   await site.open('class=s01&node=block3/relu:1');
   const panel = page.getByRole('complementary');
   await expect(panel.getByRole('heading', { name: 'Channel 1', exact: true })).toBeVisible();
-  const field = panel.getByRole('textbox', { name: 'Name of this channel' });
+  const field = panel.getByRole('combobox', { name: 'Name of this channel' });
   if (info.project.name === 'export') {
     await expect(field).toHaveCount(0);
     return;
@@ -47,9 +47,23 @@ test('channels are given names, which are found and saved', async ({ site, page 
   await page.reload();
   await site.search.fill('round');
   await page.getByRole('button', { name: `round things ${layer} ${channel}` }).click();
-  await expect(
-    panel.getByRole('heading', { name: `Channel ${channel}`, exact: true }),
-  ).toBeVisible();
+  await expect(panel.getByRole('heading', { name: 'round things', exact: true })).toBeVisible();
+  await expect(panel.getByText(`Channel ${channel}, ${layer}/relu`)).toBeVisible();
+  await expect(panel.getByText('Channels given the same name make a group.')).toBeVisible();
+  // Another channel of that name makes a group with it.
+  await site.open('class=s01&node=block3/relu:1');
+  await expect(panel.locator('datalist option')).toHaveAttribute('value', 'round things');
+  await field.fill('round things');
+  await field.press('Enter');
+  const group = panel.getByRole('list', { name: 'Group of 2 channels with this name' });
+  await group.getByRole('button', { name: `${layer} ${channel}` }).click();
+  await expect(panel.getByText(`Channel ${channel}, ${layer}/relu`)).toBeVisible();
+  await group.getByRole('button', { name: 'block3 1', exact: true }).click();
+  await expect(panel.getByText('Channel 1, block3/relu')).toBeVisible();
+  await field.fill('');
+  await field.press('Enter');
+  await expect(panel.getByRole('heading', { name: 'Channel 1', exact: true })).toBeVisible();
+  await site.open(`class=s01&node=${layer}/relu:${channel}`);
   await field.fill('');
   await field.press('Enter');
   await expect(site.graph.locator('text.number', { hasText: 'round things' })).toHaveCount(0);
@@ -113,7 +127,7 @@ test('a feature visualisation is drawn on request, where there is a server', asy
   const panel = page.getByRole('complementary');
   const button = panel.getByRole('button', { name: 'Draw a feature visualisation' });
   if (info.project.name === 'export') {
-    await expect(panel.getByText('Classes using this channel')).toBeVisible();
+    await expect(panel.getByText('Classes where it is a top channel')).toBeVisible();
     await expect(button).toHaveCount(0);
     return;
   }

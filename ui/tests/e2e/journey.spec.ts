@@ -26,7 +26,7 @@ test('search, select, hover, pin, filter, compare', async ({ site, page }) => {
   await page.mouse.up();
   const panel = page.getByRole('complementary');
   await expect(panel.getByRole('heading', { name: /^Channel \d+$/ })).toBeVisible();
-  await expect(panel.getByText('Classes using this channel')).toBeVisible();
+  await expect(panel.getByText('Classes where it is a top channel')).toBeVisible();
   await expect(panel.getByRole('img', { name: 'checker' }).first()).toBeVisible();
   expect(await site.hash()).toMatch(/^#class=s07&node=block3%2Frelu:\d+$/);
   await page.keyboard.press('Escape');
@@ -45,12 +45,17 @@ test('search, select, hover, pin, filter, compare', async ({ site, page }) => {
   await expect(site.graph.getByRole('heading', { name: 'rows' })).toBeVisible();
   await expect(page.getByRole('list', { name: 'Legend' }).getByText('only checker')).toBeVisible();
   expect(await site.hash()).toBe('#class=s07&compare=s05');
-  await page.getByRole('button', { name: 'Differences' }).click();
+  // In a wide window it is there by itself.
   const differences = page.getByRole('complementary', { name: 'What tells them apart' });
   await expect(differences.getByRole('heading', { name: 'block3' })).toBeVisible();
+  const toggle = page.getByRole('button', { name: 'Differences' });
+  await expect(toggle.getByText('Differences')).toBeVisible();
+  await toggle.click();
+  await expect(differences).toHaveCount(0);
+  await toggle.click();
   await differences.getByRole('list').first().getByRole('button').first().click();
   await expect(
-    page.getByRole('complementary').getByText('Classes using this channel'),
+    page.getByRole('complementary').getByText('Classes where it is a top channel'),
   ).toBeVisible();
 });
 
@@ -174,7 +179,7 @@ test('errors lead to their graphs', async ({ site, page }) => {
   const errors = page.getByRole('region', { name: 'Errors' });
   await errors.locator('tbody .link').first().click();
   await expect(errors.getByRole('heading', { name: /\d+ images? of .* taken for/ })).toBeVisible();
-  await expect(errors.locator('li .tile').first()).toBeVisible();
+  await expect(errors.getByRole('list').getByRole('img').first()).toBeVisible();
   await errors.getByRole('button', { name: 'Compare' }).click();
   await expect(
     page

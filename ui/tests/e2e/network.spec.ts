@@ -29,7 +29,12 @@ test('a photo is looked at, and shows its way', async ({ site, page }, info) => 
     return transfer;
   });
   await page.dispatchEvent('body', 'drop', { dataTransfer: text });
-  await expect(page.getByText(/the photograph cannot be read/)).toBeVisible();
+  const complaint = page.getByText(/the photograph cannot be read/);
+  await expect(complaint).toBeVisible();
+  // What was wrong with it is not said of the next.
+  await page.getByLabel('Photo', { exact: true }).setInputFiles(`${folder}/${name}`);
+  await expect(panel.getByRole('heading', { name })).toBeVisible();
+  await expect(complaint).toHaveCount(0);
 });
 
 test('a channel is muted, and what becomes of the class is told', async ({ site, page }, info) => {

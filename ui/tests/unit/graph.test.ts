@@ -14,8 +14,8 @@ import { type Side, type ViewGraph, viewGraph, withMoved } from '../../src/views
 import { fillingSpacing, fit } from '../../src/views/graph/viewport';
 import { visible } from '../../src/views/graph/visible';
 import { cardPlace } from '../../src/views/graph/card';
-import { distinguishing } from '../../src/views/graph/distinct';
-import { graph } from './helpers';
+import { barOf, distinguishing } from '../../src/views/graph/distinct';
+import { dataset, graph } from './helpers';
 
 const even = (graph: ViewGraph) => spacingOf(graph, new Set(), { column: 100, row: 100 });
 /** Everything shown, at the drawing's own scale. */
@@ -243,6 +243,9 @@ describe('what tells two classes apart', () => {
       1, -0.75, -0.1,
     ]);
     expect(second).toEqual([{ layer: 1, channel: 7, share: [0, 1], distinctness: -1 }]);
+    // To the right what the first has, to the left what the second has.
+    expect(barOf(0.5)).toEqual({ left: 50, width: 25 });
+    expect(barOf(-0.5)).toEqual({ left: 25, width: 25 });
     expect(distinguishing(a, b, 1)[0]?.map(({ channel }) => channel)).toEqual([3]);
     const back = distinguishing(b, a, 10)[0] ?? [];
     expect(back.map(({ distinctness }) => distinctness)).toEqual(

@@ -3,10 +3,10 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Bundle, isAbort } from '../../src/data/bundle';
 import { Dataset } from '../../src/data/dataset';
 import type { AttributionGraph } from '../../src/data/generated/schema';
-import { loadGraphs, measureChange } from '../../src/views/graph/load';
+import { NoGraph, loadGraphs, measureChange } from '../../src/views/graph/load';
 import { viewGraph } from '../../src/views/graph/model';
 import { visible } from '../../src/views/graph/visible';
-import { graph, manifest, table } from './helpers';
+import { dataset, graph, manifest, table } from './helpers';
 
 /** A graph of effects, one of them below 0. */
 function signedGraph(): AttributionGraph {
@@ -110,6 +110,41 @@ describe('the measure of what is shown', () => {
       'conv-max',
       'conv-max',
     ]);
+  });
+});
+
+describe('a part without a graph', () => {
+  const said = async (part: 'right' | 'wrong' | number) => {
+    vi.stubGlobal('fetch', (address: string) =>
+      Promise.resolve(
+        address.endsWith('/confusion.json')
+          ? new Response(
+              JSON.stringify({
+                schema_version: 1,
+                label: [0, 0, 1],
+                prediction: [0, 1, 2],
+                images: [9, 1, 5],
+              }),
+            )
+          : new Response('', { status: 404 }),
+      ),
+    );
+    const graphs = loadGraphs(dataset(), [{ id: 0, part }], null, new AbortController().signal);
+    return (await graphs.catch((error: unknown) => error)) as Error;
+  };
+
+  it('says so in words where it has no images', async () => {
+    expect((await said(2)).message).toBe(
+      'No image of tench was taken for gold-fish, so there is no graph.',
+    );
+    expect(await said(2)).toBeInstanceOf(NoGraph);
+  });
+
+  it('says where the graph could be had if it has', async () => {
+    expect((await said('wrong')).message).toMatch(
+      /graph of 1 image of tench predicted wrong; summit serve/,
+    );
+    expect((await said('right')).message).toMatch(/graph of 9 images of tench predicted right/);
   });
 });
 

@@ -39,6 +39,11 @@ export function distinguishing(
   });
 }
 
+/** Its bar, in per cent of a line from -1 to 1: from the middle the way of the sign. */
+export function barOf(distinctness: number): { left: number; width: number } {
+  return { left: 50 + 50 * Math.min(0, distinctness), width: 50 * Math.abs(distinctness) };
+}
+
 /** The channels as a table, one a line. */
 export function distinctCsv(dataset: Dataset, rows: DistinctChannel[], names: string[]): string {
   return csv([
