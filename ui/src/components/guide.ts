@@ -35,7 +35,7 @@ export const SECTIONS: Section[] = [
   {
     id: 'errors',
     title: 'Errors',
-    text: 'Which classes are taken for which, as a matrix and as a list; behind each cell its images, hardest first, and the graphs of both classes.',
+    text: 'Which classes are taken for which, as a matrix and as a list; frequent predictions outside the data have columns of their own, in italics. Behind each cell stand its images, hardest first, and the graphs of both classes; the name of a row, or a class chosen in the list, shows all errors of the class.',
     region: 'nav[aria-label="Views"]',
   },
 ];

@@ -1,18 +1,8 @@
 // What colour and size of a point tell.
 import type { Dataset } from '../../data/dataset';
 import { CATEGORIES, cividis } from '../../theme/palette';
-import type { PointKind } from '../../state/url';
+import type { Colour, PointKind } from '../../state/url';
 import type { Point } from './points';
-
-export const COLOURS = {
-  plain: 'No colour',
-  class: 'Class',
-  cluster: 'Cluster',
-  accuracy: 'Accuracy',
-  images: 'Number of images',
-  use: 'Use by the selected class',
-} as const;
-export type Colour = keyof typeof COLOURS;
 
 /** The colours that tell something of such points. */
 export function coloursOf(kind: PointKind): Colour[] {

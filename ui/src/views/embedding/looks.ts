@@ -2,8 +2,8 @@
 import type { Dataset } from '../../data/dataset';
 import type { Selection } from '../../state/selection.svelte';
 import type { Similarity } from '../../state/similarity.svelte';
-import type { PointKind } from '../../state/url';
-import { type Colour, colouring } from './colours';
+import type { Colour, PointKind } from '../../state/url';
+import { colouring } from './colours';
 import type { Point, PointStyle } from './points';
 
 export interface Shown {
