@@ -184,35 +184,6 @@ test('errors lead to their graphs', async ({ site, page }) => {
   ).toBeVisible();
 });
 
-test('a class chosen among the errors shows its own', async ({ site, page }) => {
-  await site.open('class=s01&view=errors');
-  const errors = page.getByRole('region', { name: 'Errors' });
-  const first = errors.locator('tbody tr').first();
-  const label = ((await first.locator('td').first().textContent()) ?? '').trim();
-  const pairs = await errors.locator('tbody tr').count();
-  await site.search.fill(label);
-  await site.search.press('Enter');
-  await expect(errors.getByRole('heading', { name: `Confusions of ${label}` })).toBeVisible();
-  await expect(
-    errors.getByRole('heading', { name: new RegExp(`^\\d+ images? of ${label} predicted wrong`) }),
-  ).toBeVisible();
-  await expect(errors.locator('svg text.selected').first()).toHaveText(label);
-  const labels = await errors.locator('tbody tr td:first-child').allTextContents();
-  expect(new Set(labels.map((text) => text.trim()))).toEqual(new Set([label]));
-  expect(await site.hash()).toMatch(/view=errors&cell=s0\d%2Cwrong$/);
-  // All the errors of the row, told apart by prediction; each leads to its cell.
-  await errors.locator('.groups .link').first().click();
-  await expect(errors.getByRole('heading', { name: /taken for/ })).toBeVisible();
-  await expect(errors.locator('tbody tr')).toHaveCount(pairs);
-  // The name of a row does the same.
-  const name = await errors.locator('svg text.selected').first().boundingBox();
-  if (!name) throw new Error('no name');
-  await page.mouse.click(name.x + name.width / 2, name.y + name.height / 2);
-  await expect(errors.getByRole('heading', { name: `Confusions of ${label}` })).toBeVisible();
-  await errors.getByRole('button', { name: 'Graph', exact: true }).click();
-  expect(await site.hash()).toContain('part=wrong');
-});
-
 test('images predicted right and wrong are compared, and a cell with the right ones', async ({
   site,
   page,
@@ -277,46 +248,6 @@ test('channels and images are points too', async ({ site, page }) => {
   await page.goBack();
   await page.goBack();
   await expect(map).toHaveAccessibleName(/^96 images as points/);
-});
-
-test('an image of the map shows its picture; an outline counts the images it holds', async ({
-  site,
-  page,
-}) => {
-  await site.open('class=s01&points=images&colour=accuracy');
-  await expect(site.map.getByText(/^Accuracy \d/)).toBeVisible();
-  const map = site.map.getByRole('application');
-  await map.focus();
-  for (const key of ['ArrowLeft', 'ArrowUp', 'ArrowRight', 'ArrowDown'])
-    await page.keyboard.press(key);
-  const card = site.map.locator('.card');
-  await expect(card.getByText(/, (predicted right|taken for \w+), \d+ %$/)).toBeVisible();
-  await expect(card.locator('strong')).toHaveText(/\.\w+$/);
-  await expect(card.locator('.picture')).toHaveCSS('background-image', /media\/sheet\/\d+\.jpg/);
-  // A click selects its class and says which image it was.
-  await page.keyboard.press('Enter');
-  const stage = await map.boundingBox();
-  if (!stage) throw new Error('no box');
-  await page.mouse.move(stage.x + stage.width + 300, stage.y + 300);
-  await expect(card.locator('strong')).toHaveText(/\.\w+$/);
-  const label = ((await card.locator('.numbers').textContent()) ?? '').trim().split(',')[0];
-  await expect(site.title).toHaveText(label ?? '');
-
-  await page.getByRole('button', { name: 'Choose classes by an outline' }).click();
-  await page.mouse.move(stage.x + 1, stage.y + 1);
-  await page.mouse.down();
-  for (const [x, y] of [
-    [1, 0],
-    [1, 1],
-    [0, 1],
-  ] as const)
-    await page.mouse.move(
-      stage.x + 1 + x * (stage.width - 2),
-      stage.y + 1 + y * (stage.height - 2),
-    );
-  await page.mouse.up();
-  await expect(site.classes.getByText('96 images of 8 classes chosen')).toBeVisible();
-  await expect(site.classes.locator('.each')).toHaveText(/^\w+ 12, \w+ 12, /);
 });
 
 test('saves what is shown', async ({ site, page }) => {
