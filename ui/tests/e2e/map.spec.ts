@@ -5,7 +5,7 @@ test('an image of the map shows its picture; an outline counts the images it hol
   page,
 }) => {
   await site.open('class=s01&points=images&colour=accuracy');
-  await expect(site.map.locator('.legend')).toContainText(/Accuracy \d.*%.*\d.*%/);
+  await expect(site.map.locator('.legend')).toContainText(/Accuracy\s+\d.*%.*\d.*%/);
   const map = site.map.getByRole('application');
   await map.focus();
   for (const key of ['ArrowLeft', 'ArrowUp', 'ArrowRight', 'ArrowDown'])

@@ -1,7 +1,7 @@
 // Pictures of classes and images at their points, where the map is zoomed in far enough to have room.
 import type { Dataset } from '../../data/dataset';
 import type { PointKind } from '../../state/url';
-import { type Frame, type Point, place } from './points';
+import { type Frame, type Point, affine } from './points';
 import { Sheets, type Tile, tileOf } from './sheets';
 
 /** Zoom from which pictures are shown, and of how many points at most. */
@@ -30,11 +30,8 @@ export class Thumbnails {
 
   draw(context: CanvasRenderingContext2D, points: Point[], frame: Frame, kind: PointKind) {
     if (!this.dataset.manifest.pictures || frame.transform.k < FROM_ZOOM) return;
-    const inView = points.flatMap((point): Placed[] => {
-      const [x, y] = place(point, frame);
-      return x > 0 && y > 0 && x < frame.width && y < frame.height ? [{ point, x, y }] : [];
-    });
-    if (inView.length > MOST) return;
+    const inView = fewInView(points, frame);
+    if (!inView) return;
     if (kind === 'classes') {
       for (const { point, x, y } of inView)
         this.#tile(context, point.group, this.#typical(point.group), x, y - SIDE / 2 - 6, SIDE);
@@ -68,6 +65,19 @@ export class Thumbnails {
     const [left, top] = [x - extent / 2, y - extent / 2];
     context.drawImage(image, column * side, row * side, side, side, left, top, extent, extent);
   }
+}
+
+/** The points in view; null where there are too many for pictures. */
+function fewInView(points: readonly Point[], frame: Frame): Placed[] | null {
+  const [scale, left, top] = affine(frame);
+  const found: Placed[] = [];
+  for (const point of points) {
+    const [x, y] = [left + scale * point.x, top + scale * point.y];
+    if (x <= 0 || y <= 0 || x >= frame.width || y >= frame.height) continue;
+    if (found.length === MOST) return null;
+    found.push({ point, x, y });
+  }
+  return found;
 }
 
 /** The different ones, most frequent first. */
