@@ -66,7 +66,7 @@ for (const viewport of SIZES) {
       const page = await browser.newPage({ viewport, colorScheme, reducedMotion: 'reduce' });
       await page.addInitScript(() => localStorage.setItem('summit-tour', 'seen'));
       await page.goto(new URL(`#${fragment}`, address).href);
-      await page.waitForSelector('[data-ready="true"]');
+      await page.waitForSelector('[data-ready="true"]', { state: 'attached' });
       await page.waitForFunction(() => !document.querySelector('[data-ready="false"]'));
       await act?.(page);
       await page.waitForLoadState('networkidle');

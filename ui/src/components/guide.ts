@@ -12,13 +12,13 @@ export const SECTIONS: Section[] = [
   {
     id: 'map',
     title: 'Map of classes',
-    text: 'Each point is a class. Classes lie near each other when they excite the same channels in the chosen layer; move the slider, or press play, to see how they part from layer to layer. Distances between far groups mean little.',
+    text: 'Each point is a class. Classes lie near each other when they excite the same channels in the chosen layer; move the slider, or press play, to see how they part from layer to layer. Distances between far groups mean little; lines lead to the classes most like the selected one.',
     region: '[aria-label="Map of classes"]',
   },
   {
     id: 'classes',
     title: 'Classes',
-    text: 'All classes with images: how many of them are predicted right, and how the probability of the class spreads over them, from 0 at the left to 1 at the right. The line below a row tells how alike it is to the selected class in the chosen layer. The arrows beside a row compare.',
+    text: 'All classes with images: how many of them are predicted right, and how the probability of the class spreads over them, from 0 at the left to 1 at the right. “alike” and its bar tell the similarity to the selected class in the chosen layer. The last line names what it is most often taken for. The arrows beside a row compare.',
     region: '[aria-label="Classes"]',
   },
   {
@@ -35,7 +35,7 @@ export const SECTIONS: Section[] = [
   {
     id: 'errors',
     title: 'Errors',
-    text: 'Which classes are taken for which, as a matrix and as a list; behind each cell its images, smallest margin first, and the graphs of both classes.',
+    text: 'Which classes are taken for which, as a matrix and as a list; frequent predictions outside the data have columns of their own, in italics. Behind each cell stand its images, smallest margin first, and the graphs of both classes; the name of a row, or a class chosen in the list, shows all errors of the class.',
     region: 'nav[aria-label="Views"]',
   },
 ];

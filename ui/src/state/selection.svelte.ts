@@ -4,10 +4,12 @@ import type { Dataset } from '../data/dataset';
 import type { Measure } from '../data/generated/schema';
 import {
   type ChannelKey,
+  type Colour,
   type LinkState,
   type Part,
   type PointKind,
   type View,
+  WRONG,
   format,
   parse,
   startLayer,
@@ -26,7 +28,12 @@ export class Selection {
   cell = $state.raw<[number, number] | null>(null);
   /** Classes chosen by an outline; empty: all. */
   group = $state.raw<readonly number[]>([]);
+  /** Of images chosen by an outline, how many of each class, most first. */
+  outlined = $state.raw<readonly [number, number][]>([]);
   points = $state<PointKind>('classes');
+  colour = $state<Colour>('plain');
+  /** Areas of points tell the number of images. */
+  sized = $state(false);
   /** What graphs are drawn by; null: the best there is. */
   measure = $state<Measure | null>(null);
   /** Edges that lower the score are shown. */
@@ -63,7 +70,7 @@ export class Selection {
 
   get link(): LinkState {
     const { class: id, part, compare, comparePart, layer, node, view, cell, group } = this;
-    const { points, features, measure, opposing } = this;
+    const { points, colour, sized, features, measure, opposing } = this;
     return {
       class: id,
       part,
@@ -75,6 +82,8 @@ export class Selection {
       cell,
       group,
       points,
+      colour,
+      sized,
       features,
       measure,
       opposing,
@@ -97,6 +106,18 @@ export class Selection {
     this.node = node;
     if (this.compare === id && this.comparePart === part) this.compare = null;
     this.#say(id === null ? 'No class selected' : this.#dataset.nameOf(id));
+    this.#record();
+  }
+
+  /** Selects a class without leaving the view: among the errors, its own are shown. */
+  selectHere(id: number) {
+    if (this.view !== 'errors') return this.selectClass(id);
+    this.class = id;
+    this.part = 'all';
+    this.node = null;
+    if (this.compare === id) this.compare = null;
+    this.cell = [id, WRONG];
+    this.#say(`Errors of ${this.#dataset.nameOf(id)}`);
     this.#record();
   }
 
@@ -130,9 +151,12 @@ export class Selection {
     this.#record();
   }
 
-  /** Lists only these classes; none means all. */
-  choose(ids: Iterable<number>) {
-    this.group = [...new Set(ids)].sort((l, r) => l - r);
+  /** Lists only these classes; none means all. Of images, a class may be named more than once. */
+  choose(ids: Iterable<number>, images = false) {
+    const counts = new Map<number, number>();
+    for (const id of ids) counts.set(id, (counts.get(id) ?? 0) + 1);
+    this.group = [...counts.keys()].sort((l, r) => l - r);
+    this.outlined = images ? [...counts].sort((l, r) => r[1] - l[1] || l[0] - r[0]) : [];
     this.#say(this.group.length === 0 ? 'All classes' : `${this.group.length} classes chosen`);
     this.#record();
   }
@@ -151,6 +175,16 @@ export class Selection {
   mapOf(points: PointKind) {
     this.points = points;
     this.#record();
+  }
+
+  colourBy(colour: Colour) {
+    this.colour = colour;
+    this.#record(true);
+  }
+
+  sizeByImages(sized: boolean) {
+    this.sized = sized;
+    this.#record(true);
   }
 
   drawBy(measure: Measure | null) {
@@ -172,7 +206,7 @@ export class Selection {
   listen(): () => void {
     const restore = () => {
       const { state, ignored } = parse(location.hash, this.#dataset);
-      Object.assign(this, state);
+      Object.assign(this, state, { outlined: [] });
       this.notice = ignored.length > 0 ? `Not understood in this link: ${ignored.join('; ')}` : '';
     };
     restore();

@@ -8,12 +8,15 @@ export interface Similarity {
   readonly of: ReadonlyMap<number, number>;
   /** The most alike other classes, most alike first. */
   readonly neighbours: readonly number[];
+  /** It cannot be had. */
+  readonly problem: boolean;
 }
 
 const NEIGHBOURS = 5;
 
 export function similarityOf(dataset: Dataset, selection: Selection): Similarity {
   let file = $state.raw<SimilarityFile | null>(null);
+  let problem = $state(false);
   const of = $derived.by(() => {
     const row = file?.permille[selection.layer];
     return new Map(
@@ -30,12 +33,13 @@ export function similarityOf(dataset: Dataset, selection: Selection): Similarity
   $effect(() => {
     const id = selection.class;
     file = null;
+    problem = false;
     if (id === null) return;
     const gone = new AbortController();
-    // Without it the views lack neighbours and one sort, no more.
+    // Without it the views lack neighbours and one order, and say so.
     dataset.bundle.similarity(id, gone.signal).then(
       (loaded) => gone.signal.aborted || (file = loaded),
-      () => undefined,
+      () => gone.signal.aborted || (problem = true),
     );
     return () => gone.abort();
   });
@@ -45,6 +49,9 @@ export function similarityOf(dataset: Dataset, selection: Selection): Similarity
     },
     get neighbours() {
       return neighbours;
+    },
+    get problem() {
+      return problem;
     },
   };
 }

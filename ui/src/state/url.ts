@@ -7,6 +7,25 @@ export type View = 'graph' | 'errors';
 /** What the points of the map are. */
 export type PointKind = 'classes' | 'channels' | 'images';
 
+/** In place of a prediction: every wrong one; those of classes outside the matrix. */
+export const WRONG = -1;
+export const OTHERS = -2;
+const PREDICTIONS = new Map([
+  ['wrong', WRONG],
+  ['others', OTHERS],
+]);
+
+/** What the colour of a point of the map tells. */
+export const COLOURS = {
+  plain: 'No colour',
+  class: 'Class',
+  cluster: 'Cluster',
+  accuracy: 'Accuracy',
+  images: 'Number of images',
+  use: 'Use by the selected class',
+} as const;
+export type Colour = keyof typeof COLOURS;
+
 export interface ChannelKey {
   layer: number;
   channel: number;
@@ -26,11 +45,14 @@ export interface LinkState {
   compare: number | null;
   comparePart: Part;
   view: View;
-  /** Cell of the confusion matrix: label, prediction. */
+  /** Cell of the confusion matrix: label, prediction (or `WRONG`, `OTHERS`). */
   cell: [number, number] | null;
   /** Classes listed; empty: all. */
   group: readonly number[];
   points: PointKind;
+  colour: Colour;
+  /** Areas of points tell the number of images. */
+  sized: boolean;
   /** Feature visualisations in place of crops. */
   features: boolean;
   /** What graphs are drawn by; null: the best there is. */
@@ -67,10 +89,16 @@ export function format(state: LinkState, dataset: Dataset, withBundle = false): 
     fields.push(['node', `${nodeLayer.name}:${channel}${to === undefined ? '' : `:to:${to}`}`]);
   }
   if (state.view !== 'graph') fields.push(['view', state.view]);
-  if (state.cell) fields.push(['cell', state.cell.map((id) => dataset.keyOf(id)).join(',')]);
+  if (state.cell) {
+    const [label, prediction] = state.cell;
+    const word = [...PREDICTIONS].find(([, id]) => id === prediction)?.[0];
+    fields.push(['cell', `${dataset.keyOf(label)},${word ?? dataset.keyOf(prediction)}`]);
+  }
   if (state.group.length > 0)
     fields.push(['group', state.group.map((id) => dataset.keyOf(id)).join(',')]);
   if (state.points !== 'classes') fields.push(['points', state.points]);
+  if (state.colour !== 'plain') fields.push(['colour', state.colour]);
+  if (state.sized) fields.push(['size', 'images']);
   if (state.features) fields.push(['pictures', 'features']);
   if (state.measure) fields.push(['measure', state.measure]);
   if (!state.opposing) fields.push(['opposing', 'hidden']);
@@ -94,6 +122,8 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
     cell: null,
     group: [],
     points: 'classes',
+    colour: 'plain',
+    sized: false,
     features: false,
     measure: null,
     opposing: true,
@@ -130,9 +160,10 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
       return value === state.view;
     },
     cell: (value) => {
-      const ids = value.split(',').map((key) => dataset.classOfKey(key));
-      const [label, prediction] = ids;
-      const known = ids.length === 2 && label != null && prediction != null;
+      const [first = '', second = '', ...more] = value.split(',');
+      const label = dataset.classOfKey(first);
+      const prediction = PREDICTIONS.get(second) ?? dataset.classOfKey(second);
+      const known = more.length === 0 && label !== null && prediction !== null;
       if (known) state.cell = [label, prediction];
       return known;
     },
@@ -146,6 +177,11 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
       if (value === 'channels' || value === 'images') state.points = value;
       return value === state.points;
     },
+    colour: (value) => {
+      if (Object.hasOwn(COLOURS, value)) state.colour = value as Colour;
+      return value === state.colour;
+    },
+    size: (value) => (state.sized = value === 'images'),
     pictures: (value) =>
       (state.features = value === 'features' && (dataset.manifest.pictures?.features ?? false)),
     measure: (value) => {

@@ -85,3 +85,16 @@ test('a class without influence in the map alone', async ({ site, page }) => {
   await expect(site.map.getByRole('alert')).toContainText('The data have no such file');
   await expect(site.graph.getByRole('button', { name: /^Class disc/ })).toBeVisible();
 });
+
+test('how alike classes are cannot be had', async ({ site, page }) => {
+  site.expected = [/404/];
+  await page.route('**/similarity/0.json', (route) => route.fulfill({ status: 404 }));
+  await site.open('class=s01');
+  await expect(site.classes.getByText(/cannot be had; they stand by name/)).toBeVisible();
+  await site.classes.getByRole('combobox', { name: 'Order' }).selectOption('Name');
+  await expect(site.classes.getByText(/cannot be had/)).toHaveCount(0);
+  await site.classes.getByRole('combobox', { name: 'Order' }).selectOption('Most alike');
+  await site.classes.getByRole('button', { name: /^ring/ }).click();
+  await expect(site.classes.getByText(/cannot be had/)).toHaveCount(0);
+  await expect(site.classes.getByText(/^alike \d/).first()).toBeVisible();
+});

@@ -40,6 +40,33 @@ test('the whole way without a mouse', async ({ site, page }) => {
   await expect(page.getByRole('dialog')).toBeHidden();
 });
 
+test('the list of classes is one stop', async ({ site, page }) => {
+  await site.open('class=s01');
+  const list = site.classes.getByRole('list', { name: /classes$/ });
+  const stops = list.locator('button[tabindex="0"]');
+  await expect(stops).toHaveCount(1);
+  const names = await list.locator('.name').allTextContents();
+  await stops.focus();
+  const focused = page.locator(':focus');
+  for (let step = 1; step < 4; step++) {
+    await page.keyboard.press('ArrowDown');
+    await expect(focused.locator('.name')).toHaveText(names[step] ?? '');
+  }
+  await page.keyboard.press('ArrowRight');
+  await expect(focused).toHaveAccessibleName(`Compare with ${names[3]}`);
+  await page.keyboard.press('ArrowLeft');
+  await expect(focused.locator('.name')).toHaveText(names[3] ?? '');
+  // Tab leaves the list, and comes back to the same row.
+  await page.keyboard.press('Tab');
+  await expect(list.locator(':focus')).toHaveCount(0);
+  await page.keyboard.press('Shift+Tab');
+  await expect(focused.locator('.name')).toHaveText(names[3] ?? '');
+  await page.keyboard.press((names[1] ?? ' ').charAt(0));
+  await expect(focused.locator('.name')).toHaveText(
+    new RegExp(`^${(names[1] ?? ' ').charAt(0)}`, 'i'),
+  );
+});
+
 test('the map by arrow keys', async ({ site, page }) => {
   await site.open();
   const map = site.map.getByRole('application');

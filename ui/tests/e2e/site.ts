@@ -20,7 +20,7 @@ export class Site {
 
   async ready() {
     const views = this.page.locator('[data-ready]');
-    await expect(views.first()).toBeVisible();
+    await expect(views.first()).toBeAttached();
     await expect(this.page.locator('[data-ready="false"]')).toHaveCount(0);
   }
 

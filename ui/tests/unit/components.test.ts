@@ -15,7 +15,9 @@ describe('a row of the class list', () => {
 
   it('says how often and for what the class is taken', () => {
     render(ClassRow, { ...props, choose: vi.fn() });
-    expect(screen.getByText('12 images, 4 taken for tench')).toBeTruthy();
+    expect(screen.getByText('12 images')).toBeTruthy();
+    expect(screen.getByText('4 taken for tench')).toBeTruthy();
+    expect(screen.getByText('alike 0.25')).toBeTruthy();
     expect(screen.getByText('50.0 %')).toBeTruthy();
   });
 

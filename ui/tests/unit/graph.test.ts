@@ -15,7 +15,7 @@ import { fillingSpacing, fit } from '../../src/views/graph/viewport';
 import { visible } from '../../src/views/graph/visible';
 import { cardPlace } from '../../src/views/graph/card';
 import { barOf, distinguishing } from '../../src/views/graph/distinct';
-import { dataset, graph } from './helpers';
+import { graph } from './helpers';
 
 const even = (graph: ViewGraph) => spacingOf(graph, new Set(), { column: 100, row: 100 });
 /** Everything shown, at the drawing's own scale. */

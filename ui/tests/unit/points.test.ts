@@ -11,8 +11,11 @@ import {
   unitPoints,
 } from '../../src/views/embedding/points';
 import { mapCsv, mapJson, mapSvg } from '../../src/views/embedding/export';
-import { clusters } from '../../src/views/embedding/colours';
-import { labels } from '../../src/views/embedding/labels';
+import { clusters, colouring, scaleOf } from '../../src/views/embedding/colours';
+import { cardPlace, labels, shortened } from '../../src/views/embedding/labels';
+import { standing, styling } from '../../src/views/embedding/looks';
+import { apart } from '../../src/views/embedding/thumbnails';
+import { dataset } from './helpers';
 
 /** A linear congruential generator, so that every run sees the same points. */
 function random(seed: number) {
@@ -98,8 +101,8 @@ describe('points', () => {
     );
     const inked = [...(written ?? [])].flatMap((value, index) => (value === 0 ? [] : [index]));
     const rows = new Set(inked.map((index) => Math.floor(index / 400)));
-    expect([...rows]).toEqual([140, 141, 142, 143]);
-    expect(written?.[142 * 400 + 200]).toBe(0xff0000ff);
+    expect([...rows]).toEqual([148, 149, 150, 151]);
+    expect(written?.[150 * 400 + 200]).toBe(0xff0000ff);
   });
 
   it('are handed to the graphics card as they look', () => {
@@ -143,18 +146,29 @@ describe('the saved map', () => {
 
   it('draws what is in view, what stands out last', () => {
     const style = (colour: string) => ({ colour, radius: 3 });
+    const [first, second] = two as [Point, Point];
     const svg = mapSvg({
       title: 'a & b',
       points: two,
       frame: { width: 400, height: 300, transform: { x: 0, y: 0, k: 1 } },
       styleOf: () => style('#111111'),
-      front: new Map([[two[0] as Point, style('#ff0000')]]),
-      labels: [{ id: 3, x: 10, y: 20, text: name(two[0] as Point), anchor: 'start' }],
+      front: new Map([[first, { ...style('#ff0000'), ring: '#00ff00' }]]),
+      links: [{ from: first, to: second, similarity: 0.5 }],
+      labels: [
+        { id: 3, x: 10, y: 20, text: name(first), anchor: 'start' },
+        { id: 4, x: 90, y: 20, text: 'b', anchor: 'end' },
+      ],
+      lookOf: (id) => ({ fill: id === 3 ? '#aa0000' : '#222222', weight: id === 3 ? 700 : 400 }),
       page: '#ffffff',
-      ink: '#000000',
+      line: '#0000ff',
     });
     expect(svg.indexOf('#111111')).toBeLessThan(svg.indexOf('#ff0000'));
-    expect(svg.match(/<circle /g)?.length).toBe(2);
+    expect(svg.match(/<circle /g)?.length).toBe(3);
+    expect(svg).toMatch(/r="5\.5" fill="none" stroke="#00ff00"/);
+    expect(svg).toMatch(/<path d="M[\d.,]+L[\d.,]+" stroke="#0000ff"/);
+    // As on the page: what is selected is bold and coloured, the rest is not.
+    expect(svg).toMatch(/fill="#aa0000" font-weight="700"[^>]*>&lt;class&gt;/);
+    expect(svg).toMatch(/text-anchor="end" fill="#222222" font-weight="400"[^>]*>b</);
     expect(svg).toContain('&lt;class&gt; &quot;3&quot;, a');
     expect(svg).toContain('<title>a &amp; b</title>');
   });
@@ -177,7 +191,7 @@ describe('labels', () => {
 
   it('never cover each other', () => {
     const boxes = placed.map(({ x, y, text, anchor }) => {
-      const left = anchor === 'start' ? x : x - width(text);
+      const left = x - { start: 0, middle: 0.5, end: 1 }[anchor] * width(text);
       return [left, y - 8, left + width(text), y + 8] as const;
     });
     expect(boxes.length).toBeGreaterThan(10);
@@ -199,5 +213,116 @@ describe('labels', () => {
         .map((label) => label.id)
         .slice(0, 2),
     ).toEqual([0, 1]);
+  });
+
+  it('stay on the stage, cut where they are too long', () => {
+    const long = 'a name so long that no stage is wide enough for it, ever, wherever it stands';
+    for (const [x, y] of [
+      [0, 0],
+      [1, 0.02],
+      [0.5, 1],
+      [1, 1],
+    ] as const) {
+      const still = { width: 400, height: 300, transform: { x: 0, y: 0, k: 1 } };
+      const [label] = labels([{ point: point(1, x, y), text: long }], 1, still, width);
+      if (!label) throw new Error('no label');
+      const left = label.x - { start: 0, middle: 0.5, end: 1 }[label.anchor] * width(label.text);
+      expect(left).toBeGreaterThanOrEqual(0);
+      expect(left + width(label.text)).toBeLessThanOrEqual(400);
+      expect(label.y).toBeGreaterThanOrEqual(8);
+      expect(label.y).toBeLessThanOrEqual(292);
+      expect(label.text).toMatch(/^a name.*…$/);
+    }
+    expect(shortened('chain saw', 63, width)).toBe('chain saw');
+    expect(shortened('chain saw', 62, width)).toBe('chain s…');
+  });
+
+  it('of what is selected or pointed at cover no other point where they need not', () => {
+    const still = { width: 400, height: 300, transform: { x: 0, y: 0, k: 1 } };
+    const one = point(0, 0.5, 0.5);
+    // Points right of it, and left of it.
+    const crowd = [0.58, 0.64, 0.42, 0.36].map((x, id) => point(id + 1, x, 0.5));
+    const placed = (all: Point[]) =>
+      labels([{ point: one, text: 'chain saw' }], 1, still, width, all)[0];
+    expect(placed([one])).toMatchObject({ anchor: 'start', y: 150 });
+    expect(placed([one, ...crowd])?.y).not.toBe(150);
+  });
+});
+
+describe('the card of a point', () => {
+  const still = { width: 300, height: 300, transform: { x: 0, y: 0, k: 1 } };
+  it('covers neither its point nor its label and stays on the stage', () => {
+    for (let x = 0; x <= 300; x += 20)
+      for (let y = 0; y <= 300; y += 20) {
+        const [label] = labels(
+          [{ point: point(1, 0.5, 0.5), text: 'church' }],
+          1,
+          still,
+          (text) => text.length * 7,
+        );
+        const own = label && { ...label, x: x + 10, y, anchor: 'start' as const };
+        const [left, top] = cardPlace([x, y], own, [160, 90], still);
+        expect(left).toBeGreaterThanOrEqual(0);
+        expect(left + 160).toBeLessThanOrEqual(300);
+        expect(top).toBeGreaterThanOrEqual(0);
+        expect(top + 90).toBeLessThanOrEqual(300);
+        expect(top > y + 8 || top + 90 < y - 8).toBe(true);
+      }
+  });
+
+  it('stands beside the point where there is no room above or below', () => {
+    expect(
+      cardPlace([40, 60], undefined, [100, 110], { ...still, height: 120 })[0],
+    ).toBeGreaterThan(40);
+    expect(
+      cardPlace([250, 60], undefined, [100, 110], { ...still, height: 120 })[0] + 100,
+    ).toBeLessThan(250);
+  });
+});
+
+describe('colours', () => {
+  const data = dataset();
+  const all = data.classes.map(({ id }) => point(id, id / 4, 0.5));
+  const none = new Map<number, number>();
+
+  it('are spread over the values present', () => {
+    expect(scaleOf(data, all, 'accuracy', none)).toEqual({ low: 0.5, high: 1 });
+    expect(scaleOf(data, all, 'images', none)).toEqual({ low: 8, high: 12 });
+    expect(scaleOf(data, all, 'cluster', none)).toBeNull();
+    const colour = colouring(data, all, 'accuracy');
+    expect(colour(all[1] as Point)).toBe('#00224e');
+    expect(colour(all[2] as Point)).toBe('#fee838');
+  });
+
+  it('stay on the selected class, which a ring marks', () => {
+    const read = (name: string) => name;
+    const state = { class: 1, compare: null, group: [], hovered: null, node: null, layer: 0 };
+    const chosen = {
+      selection: state as unknown as Parameters<typeof standing>[1]['selection'],
+      similarity: { of: none, neighbours: [3], problem: false },
+      hovered: all[2] as Point,
+    };
+    const shown = { dataset: data, points: all, kind: 'classes' as const, use: none, sized: false };
+    const front = (colour: 'plain' | 'accuracy') => {
+      const look = { ...shown, colour };
+      return standing(look, chosen, styling(look, read), read);
+    };
+    const coloured = front('accuracy');
+    expect(coloured.get(all[1] as Point)).toMatchObject({ colour: '#00224e', ring: '--accent' });
+    expect(coloured.get(all[2] as Point)).toMatchObject({ colour: '#fee838', ring: '--ink' });
+    expect(coloured.get(all[3] as Point)?.ring).toBeUndefined();
+    expect(front('plain').get(all[1] as Point)).toMatchObject({ colour: '--accent' });
+  });
+});
+
+describe('pictures', () => {
+  it('leave out those that would cover an earlier one', () => {
+    const places = [
+      [0, 0],
+      [10, 0],
+      [44, 0],
+      [20, 60],
+    ].map(([x = 0, y = 0]) => ({ x, y }));
+    expect(apart(places, 44)).toEqual([places[0], places[2], places[3]]);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type LinkState, format, parse } from '../../src/state/url';
+import { type LinkState, OTHERS, WRONG, format, parse } from '../../src/state/url';
 import { dataset } from './helpers';
 
 const data = dataset();
@@ -14,6 +14,8 @@ const start: LinkState = {
   cell: null,
   group: [],
   points: 'classes',
+  colour: 'plain',
+  sized: false,
   features: false,
   measure: null,
   opposing: true,
@@ -28,7 +30,10 @@ describe('links', () => {
       { ...start, node: { layer: 1, channel: 3, to: 2 } },
       { ...start, class: 1, compare: 3, node: { layer: 1, channel: 15 } },
       { ...start, view: 'errors', cell: [1, 4] },
+      { ...start, view: 'errors', cell: [1, WRONG] },
+      { ...start, view: 'errors', cell: [1, OTHERS] },
       { ...start, points: 'images' },
+      { ...start, colour: 'accuracy', sized: true },
       { ...start, measure: 'conv-max', opposing: false },
       { ...start, part: 4 },
       { ...start, compare: 0, part: 'right', comparePart: 'wrong' },
@@ -51,7 +56,11 @@ describe('links', () => {
       ['view=admin', 'view “admin”'],
       ['cell=n01', 'cell “n01”'],
       ['bundle=other', 'the link was made for other data'],
-      ['colour=red', 'colour'],
+      ['cell=n01,most', 'cell “n01,most”'],
+      ['colour=red', 'colour “red”'],
+      ['colour=toString', 'colour “toString”'],
+      ['size=names', 'size “names”'],
+      ['shape=round', 'shape'],
     ];
     for (const [fragment, message] of bad) {
       const { state, ignored } = parse(fragment, data);

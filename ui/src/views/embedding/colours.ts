@@ -1,18 +1,8 @@
 // What colour and size of a point tell.
 import type { Dataset } from '../../data/dataset';
 import { CATEGORIES, cividis } from '../../theme/palette';
-import type { PointKind } from '../../state/url';
+import type { Colour, PointKind } from '../../state/url';
 import type { Point } from './points';
-
-export const COLOURS = {
-  plain: 'No colour',
-  class: 'Class',
-  cluster: 'Cluster',
-  accuracy: 'Accuracy',
-  images: 'Number of images',
-  use: 'Use by the selected class',
-} as const;
-export type Colour = keyof typeof COLOURS;
 
 /** The colours that tell something of such points. */
 export function coloursOf(kind: PointKind): Colour[] {
@@ -25,6 +15,41 @@ export function coloursOf(kind: PointKind): Colour[] {
 export const CLUSTERS = 7;
 const ROUNDS = 12;
 
+export interface Scale {
+  low: number;
+  high: number;
+}
+
+/** The magnitude a colour tells of a point; null where it is not known. */
+function magnitude(
+  dataset: Dataset,
+  colour: Colour,
+  use: ReadonlyMap<number, number>,
+): ((point: Point) => number | null) | null {
+  if (colour === 'accuracy') return (point) => dataset.byId.get(point.group)?.accuracy ?? null;
+  if (colour === 'images') return (point) => dataset.byId.get(point.group)?.images ?? null;
+  return colour === 'use' ? (point) => use.get(point.id) ?? 0 : null;
+}
+
+/** The values present, which the colours are spread over; null for colours that are no magnitudes. */
+export function scaleOf(
+  dataset: Dataset,
+  points: readonly Point[],
+  colour: Colour,
+  use: ReadonlyMap<number, number>,
+): Scale | null {
+  const value = magnitude(dataset, colour, use);
+  if (!value) return null;
+  let [low, high] = [Infinity, -Infinity];
+  for (const point of points) {
+    const of = value(point);
+    if (of === null) continue;
+    low = Math.min(low, of);
+    high = Math.max(high, of);
+  }
+  return low <= high ? { low, high } : null;
+}
+
 /** The colour of each point; null leaves it plain. `use`: of channels, the share of the class's images. */
 export function colouring(
   dataset: Dataset,
@@ -32,8 +57,6 @@ export function colouring(
   colour: Colour,
   use: ReadonlyMap<number, number> = new Map(),
 ): (point: Point) => string | null {
-  const most = dataset.classes.reduce((most, info) => Math.max(most, info.images), 1);
-  const info = (point: Point) => dataset.byId.get(point.group);
   const category = (index: number) => CATEGORIES[index % CATEGORIES.length] ?? null;
   if (colour === 'class') {
     const places = new Map(dataset.classes.map(({ id }, place) => [id, place]));
@@ -43,10 +66,14 @@ export function colouring(
     const of = new Map(clusters(points).map((cluster, place) => [points[place]?.id, cluster]));
     return (point) => category(of.get(point.id) ?? 0);
   }
-  if (colour === 'accuracy') return (point) => cividis(info(point)?.accuracy ?? 0);
-  if (colour === 'images') return (point) => cividis((info(point)?.images ?? 0) / most);
-  if (colour === 'use') return (point) => cividis(use.get(point.id) ?? 0);
-  return () => null;
+  const value = magnitude(dataset, colour, use);
+  const scale = scaleOf(dataset, points, colour, use);
+  if (!value || !scale) return () => null;
+  const span = scale.high - scale.low || 1;
+  return (point) => {
+    const of = value(point);
+    return of === null ? null : cividis((of - scale.low) / span);
+  };
 }
 
 /**

@@ -19,5 +19,5 @@ export function nameOf(dataset: Dataset, kind: PointKind, layer: number, point: 
 /** What a click on a point does: its class is selected, a channel pinned. */
 export function choose(selection: Selection, kind: PointKind, point: Point) {
   if (kind === 'channels') selection.pin({ layer: selection.layer, channel: point.id });
-  else selection.selectClass(point.group);
+  else selection.selectHere(point.group);
 }

@@ -1,9 +1,9 @@
-// How points look, and which stand out.
+// How points and labels look, and which stand out.
 import type { Dataset } from '../../data/dataset';
 import type { Selection } from '../../state/selection.svelte';
 import type { Similarity } from '../../state/similarity.svelte';
-import type { PointKind } from '../../state/url';
-import { type Colour, colouring } from './colours';
+import type { Colour, PointKind } from '../../state/url';
+import { colouring } from './colours';
 import type { Point, PointStyle } from './points';
 
 export interface Shown {
@@ -42,40 +42,52 @@ export function importantPoints(
   return [...new Set(ids)];
 }
 
+/** Radius of a class, in those of one without a size, by its share of the most images of a class. */
+export const sizeOf = (share: number) => Math.sqrt(0.5 + 2 * share);
+
+export const mostImages = (dataset: Dataset) =>
+  dataset.classes.reduce((most, info) => Math.max(most, info.images), 1);
+
 /** How each point looks, whatever is chosen. */
 export function styling({ dataset, points, kind, colour, use, sized }: Shown, read: Read): StyleOf {
   const plain = read('--point');
-  const most = dataset.classes.reduce((most, info) => Math.max(most, info.images), 1);
-  const small = points.length > 20_000 ? 1.6 : points.length > 400 ? 2.6 : 4;
+  const most = mostImages(dataset);
+  const small = radiusAmong(points.length);
   const colourOf = colouring(dataset, points, colour, use);
   return (point) => {
     const own = colourOf(point);
     const images = dataset.byId.get(point.group)?.images ?? 0;
-    const factor = sized && kind === 'classes' ? Math.sqrt(0.5 + (2 * images) / most) : 1;
+    const factor = sized && kind === 'classes' ? sizeOf(images / most) : 1;
     return { colour: own ?? plain, radius: small * factor + (own === null ? 0 : 0.6) };
   };
 }
 
-/** What is drawn on top, and how. */
+/** Radius of one of so many points. */
+export const radiusAmong = (points: number) => (points > 20_000 ? 1.6 : points > 400 ? 2.6 : 4);
+
+/** What is drawn on top, and how: coloured points keep their colour and are marked by a ring. */
 export function standing(
   { points, kind, colour }: Shown,
   chosen: Chosen,
   styleOf: StyleOf,
   read: Read,
 ): ReadonlyMap<Point, PointStyle> {
-  const [accent, other] = [read('--accent'), read('--side-b')];
+  const colours = { chosen: read('--accent'), compared: read('--side-b'), near: read('--accent') };
+  const ink = read('--ink');
   const manner = standingOut(kind, chosen);
   const front = new Map<Point, PointStyle>();
   for (const point of points) {
-    const how = manner(point) ?? (point === chosen.hovered ? 'near' : null);
+    const pointed = point === chosen.hovered;
+    const how = manner(point) ?? (pointed ? 'near' : null);
     if (how === null) continue;
     const { colour: own, radius } = styleOf(point);
-    const near = colour === 'plain' ? accent : own;
-    const larger = kind === 'images' ? 1 : 3;
-    front.set(point, {
-      colour: how === 'chosen' ? accent : how === 'compared' ? other : near,
-      radius: radius + (how === 'near' ? 1.5 : larger),
-    });
+    const style: PointStyle = {
+      colour: colour === 'plain' ? colours[how] : own,
+      radius: radius + (how === 'near' ? 1.5 : kind === 'images' ? 1 : 3),
+    };
+    if (pointed) style.ring = ink;
+    else if (colour !== 'plain' && how !== 'near') style.ring = colours[how];
+    front.set(point, style);
   }
   return front;
 }
@@ -90,4 +102,56 @@ function standingOut(kind: PointKind, { selection, similarity }: Chosen) {
     if (of === hovered) return 'near';
     return kind === 'classes' && near.has(of) ? 'near' : null;
   };
+}
+
+export interface LabelLook {
+  fill: string;
+  weight: number;
+}
+
+/** How labels look, on the page and in what is saved of it. */
+export function labelling(kind: PointKind, chosen: Chosen, read: Read): (id: number) => LabelLook {
+  const { selection, similarity, hovered } = chosen;
+  const [first] = importantPoints(selection, kind, hovered);
+  return (id) => {
+    if (kind === 'classes' && id === selection.compare && id !== selection.class)
+      return { fill: read('--side-b'), weight: 700 };
+    if (id === first) return { fill: read('--accent'), weight: 700 };
+    if (id === hovered?.id) return { fill: read('--ink'), weight: 700 };
+    const near = kind === 'classes' && similarity.neighbours.includes(id);
+    return { fill: read(near ? '--accent' : '--ink-2'), weight: 400 };
+  };
+}
+
+/** Where a line between points on screen begins and ends: not on them. */
+export function trimmed(
+  [x1, y1]: readonly [number, number],
+  [x2, y2]: readonly [number, number],
+): [number, number, number, number] | null {
+  const length = Math.hypot(x2 - x1, y2 - y1);
+  if (length <= 2 * AWAY) return null;
+  const [dx, dy] = [((x2 - x1) / length) * AWAY, ((y2 - y1) / length) * AWAY];
+  return [x1 + dx, y1 + dy, x2 - dx, y2 - dy];
+}
+
+const AWAY = 9;
+
+/** A line from the selected class to one most like it. */
+export interface Link {
+  to: Point;
+  from: Point;
+  similarity: number;
+}
+
+export function links(
+  { selection, similarity }: Pick<Chosen, 'selection' | 'similarity'>,
+  kind: PointKind,
+  byId: ReadonlyMap<number, Point>,
+): Link[] {
+  const from = byId.get(selection.class ?? -1);
+  if (kind !== 'classes' || !from) return [];
+  return similarity.neighbours.flatMap((id) => {
+    const to = byId.get(id);
+    return to ? [{ from, to, similarity: similarity.of.get(id) ?? 0 }] : [];
+  });
 }

@@ -54,18 +54,21 @@ export interface Frame {
 }
 
 const MARGIN = 26;
-/** Room below for what is said of the map. */
-const FOOT = 16;
 
 /** The unit square on screen: `[scale, left, top]`. */
 export function affine({ width, height, transform: { x, y, k } }: Frame): [number, number, number] {
-  const extent = Math.max(20, Math.min(width, height - FOOT) - 2 * MARGIN);
-  return [k * extent, x + (k * (width - extent)) / 2, y + (k * (height - FOOT - extent)) / 2];
+  const extent = Math.max(20, Math.min(width, height) - 2 * MARGIN);
+  return [k * extent, x + (k * (width - extent)) / 2, y + (k * (height - extent)) / 2];
 }
 
 export function place(point: { x: number; y: number }, frame: Frame): [number, number] {
   const [scale, left, top] = affine(frame);
   return [left + scale * point.x, top + scale * point.y];
+}
+
+export function inFrame(point: Point, frame: Frame): boolean {
+  const [x, y] = place(point, frame);
+  return x >= 0 && y >= 0 && x <= frame.width && y <= frame.height;
 }
 
 /** The place of the unit square under a place on screen. */
@@ -126,7 +129,12 @@ export function towards(points: Point[], from: Point, key: string): Point | null
 export interface PointStyle {
   colour: string;
   radius: number;
+  /** Colour of a ring round it. */
+  ring?: string;
 }
+
+/** From the centre of a point to that of its ring, beyond its radius, and the width of the ring. */
+export const RING = { away: 2.5, width: 1.8 };
 
 /** Beyond this many, discs would take too long: the graphics card draws, or pixels are written. */
 export const MOST_SHAPES = 4000;
@@ -144,11 +152,17 @@ export function drawShapes(
   for (const point of points) {
     const [x, y] = [left + scale * point.x, top + scale * point.y];
     if (x < -20 || y < -20 || x > frame.width + 20 || y > frame.height + 20) continue;
-    const { colour, radius } = styleOf(point);
+    const { colour, radius, ring } = styleOf(point);
     context.fillStyle = colour;
     context.beginPath();
     context.arc(x, y, radius, 0, 2 * Math.PI);
     context.fill();
+    if (!ring) continue;
+    context.strokeStyle = ring;
+    context.lineWidth = RING.width;
+    context.beginPath();
+    context.arc(x, y, radius + RING.away, 0, 2 * Math.PI);
+    context.stroke();
   }
   context.globalAlpha = 1;
 }
