@@ -424,6 +424,7 @@ fn edges_have_the_images_that_carry_them() {
     let sheet = served.get("/bundle/media/edges/3.jpg");
     assert!(sheet.body.starts_with(&[0xff, 0xd8]));
     for absent in [
+        "media/carrying/flow/3/1/1.jpg",
         "edges/conv-max/3.json",
         "media/edges/conv-max/3.jpg",
         "edges/4.json",
@@ -438,10 +439,10 @@ fn edges_have_the_images_that_carry_them() {
     let target = tempfile::tempdir().unwrap();
     let site = target.path().join("site");
     succeed(&["export", run.to_str().unwrap(), site.to_str().unwrap()]);
-    let exported = std::fs::read(site.join("bundle/edges/3.json")).unwrap();
+    let exported = std::fs::read(site.join("bundle/edges/lrp/3.json")).unwrap();
     assert_eq!(exported, served.get("/bundle/edges/3.json").body);
     assert_eq!(
-        std::fs::read(site.join("bundle/media/edges/3.jpg")).unwrap(),
+        std::fs::read(site.join("bundle/media/edges/lrp/3.jpg")).unwrap(),
         sheet.body
     );
 }

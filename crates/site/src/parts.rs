@@ -91,11 +91,14 @@ impl Bundle {
             let held = self.questions.measures(&group.name, &group.targets);
             // The best is what stands there without the name of a measure.
             for (place, measure) in held.into_iter().enumerate() {
+                let named = GraphOf {
+                    measure: Some(measure),
+                    ..own
+                };
+                let has_edges = self.edge_examples(named).is_ok();
+                files.extend(has_edges.then_some(BundleFile::EdgeImages(named)));
                 if self.crops.is_ok() {
-                    let named = GraphOf {
-                        measure: Some(measure),
-                        ..own
-                    };
+                    files.extend(has_edges.then_some(BundleFile::EdgeSheet(named)));
                     files.extend(self.carrying_files(named)?);
                 }
                 let measure = (place > 0).then_some(measure);
@@ -103,12 +106,6 @@ impl Bundle {
                 files.push(BundleFile::Graph(graph));
                 if part.is_none() {
                     files.push(BundleFile::Inputs(graph));
-                }
-                if self.edge_examples(graph).is_ok() {
-                    files.push(BundleFile::EdgeImages(graph));
-                    if self.crops.is_ok() {
-                        files.push(BundleFile::EdgeSheet(graph));
-                    }
                 }
             }
         }
@@ -192,7 +189,12 @@ impl Bundle {
         let held = || self.questions.measures(&group.name, &group.targets);
         let measure = of.measure.or_else(|| held().first().copied());
         match measure.filter(|measure| measure.is_signed()) {
-            Some(measure) => Ok(self.questions.flow(&group, measure)?.examples),
+            Some(measure) if held().contains(&measure) => {
+                Ok(self.questions.flow(&group, measure)?.examples)
+            }
+            Some(_) => Err(SiteError::Absent {
+                what: BundleFile::Graph(of).to_string(),
+            }),
             None => Ok(Vec::new()),
         }
     }

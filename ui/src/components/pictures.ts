@@ -36,18 +36,19 @@ export function enlarged(sheet: Sheet | null, window: { width: number; height: n
   return Math.max(120, Math.min(room, MOST * (sheet?.side ?? 0)));
 }
 
-/** Images of a class at these places of its list. */
+/** Images at these places of a list, on its sheet: the class's own, or another. */
 export function imagesOf(
   dataset: Dataset,
   of: number,
   file: ImageFile,
   places: readonly number[],
+  on = `sheet/${of}`,
 ): Picture[] {
   const { pictures } = dataset.manifest;
   const columns = pictures?.sheet_columns ?? 1;
   const held = Math.min(file.image.length, pictures?.sheet_images ?? 0);
   const sheet = {
-    address: dataset.bundle.picture(`sheet/${of}`),
+    address: dataset.bundle.picture(on),
     columns,
     rows: Math.ceil(held / columns),
     side: pictures?.sheet_tile ?? 1,

@@ -11,6 +11,7 @@ import type {
   ChannelFile,
   ClassTable,
   ConfusionTable,
+  EdgeImageFile,
   EmbeddingFile,
   ImageFile,
   InputFile,
@@ -191,6 +192,13 @@ export class Bundle {
     this.#json<InputFile>(
       `inputs/${graphName(classId, 'all', measure)}.json`,
       all(bundleVersion, columns('layer', 'channel', 'inputs')),
+    );
+  /** The images that carry a graph's edges; not there for conv-max. */
+  edgeImages = (classId: number, part: Part, measure: Measure, signal: AbortSignal) =>
+    this.#json<EdgeImageFile>(
+      `edges/${graphName(classId, part, measure)}.json`,
+      all(bundleVersion, columns('lower', 'from', 'to', 'places', 'effect')),
+      signal,
     );
   carriers = (classId: number, signal?: AbortSignal) =>
     this.#json<CarrierFile>(

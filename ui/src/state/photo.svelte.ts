@@ -16,14 +16,12 @@ export class PhotoState {
   looking = $state(false);
   /** Said of the last photograph that could not be looked at. */
   #complaint = '';
-  /** `layer:channel` of its top channels. */
-  readonly tops: ReadonlySet<string> = $derived(
-    new Set(
-      this.current?.file.layer.map(
-        (layer, place) => `${layer}:${this.current?.file.channel[place]}`,
-      ),
-    ),
-  );
+  /** `layer:channel` of what carries its prediction; where that is not known, of its top channels. */
+  readonly way: ReadonlySet<string> = $derived.by(() => {
+    const file = this.current?.file;
+    const channels = file?.path ?? file;
+    return new Set(channels?.layer.map((layer, place) => `${layer}:${channels.channel[place]}`));
+  });
 
   constructor(
     readonly dataset: Dataset,

@@ -68,6 +68,14 @@ export class Selection {
     this.#record();
   }
 
+  /** What the graph is of: the class, and what it is compared with. */
+  get groups(): { id: number; part: Part }[] {
+    const { class: id, part, compare, comparePart } = this;
+    if (id === null) return [];
+    const other = compare === null ? [] : [{ id: compare, part: comparePart }];
+    return [{ id, part }, ...other];
+  }
+
   get link(): LinkState {
     const { class: id, part, compare, comparePart, layer, node, view, cell, group } = this;
     const { points, colour, sized, features, measure, opposing } = this;
