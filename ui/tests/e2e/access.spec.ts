@@ -70,6 +70,15 @@ const STATES: State[] = [
     },
   },
   {
+    name: 'picture',
+    fragment: 'class=s01&node=block3/relu:1',
+    then: async (_, page) => {
+      const list = page.getByRole('list', { name: 'Images with the largest activation' });
+      await list.getByRole('button').first().click();
+      await expect(page.getByRole('dialog').getByText('Activation')).toBeVisible();
+    },
+  },
+  {
     name: 'help',
     fragment: 'class=s01',
     then: async (_, page) => {

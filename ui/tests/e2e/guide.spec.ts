@@ -48,7 +48,7 @@ test('channels are given names, which are found and saved', async ({ site, page 
   await site.search.fill('round');
   await page.getByRole('button', { name: `round things ${layer} ${channel}` }).click();
   await expect(panel.getByRole('heading', { name: 'round things', exact: true })).toBeVisible();
-  await expect(panel.getByText(`Channel ${channel}, ${layer}/relu`)).toBeVisible();
+  await expect(panel.getByText(`Channel ${channel}, ${layer}`)).toBeVisible();
   await expect(panel.getByText('Channels given the same name make a group.')).toBeVisible();
   // Another channel of that name makes a group with it.
   await site.open('class=s01&node=block3/relu:1');
@@ -57,9 +57,9 @@ test('channels are given names, which are found and saved', async ({ site, page 
   await field.press('Enter');
   const group = panel.getByRole('list', { name: 'Group of 2 channels with this name' });
   await group.getByRole('button', { name: `${layer} ${channel}` }).click();
-  await expect(panel.getByText(`Channel ${channel}, ${layer}/relu`)).toBeVisible();
+  await expect(panel.getByText(`Channel ${channel}, ${layer}`)).toBeVisible();
   await group.getByRole('button', { name: 'block3 1', exact: true }).click();
-  await expect(panel.getByText('Channel 1, block3/relu')).toBeVisible();
+  await expect(panel.getByText('Channel 1, block3')).toBeVisible();
   await field.fill('');
   await field.press('Enter');
   await expect(panel.getByRole('heading', { name: 'Channel 1', exact: true })).toBeVisible();

@@ -42,7 +42,7 @@ test('contributions and effects come with intervals, in logits', async ({ site, 
   await page.keyboard.press('Enter');
   const panel = page.getByRole('complementary');
   await expect(panel.getByText('Contribution, logits')).toBeVisible();
-  await expect(panel.getByText(/^[+−][\d.]+ \[[+−][\d.]+, [+−][\d.]+\]$/).first()).toBeVisible();
+  await expect(panel.getByText(/^[+−][\d.]+ \[[+−][\d.]+,\s[+−][\d.]+\]$/).first()).toBeVisible();
   await panel
     .getByRole('button', { name: /^Edge to Channel/ })
     .first()

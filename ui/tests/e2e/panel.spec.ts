@@ -12,6 +12,7 @@ test('a channel leads to the other classes that use it, and stays pinned', async
   const pinned = /&node=.*$/.exec(await site.hash())?.[0] ?? 'none';
   const classes = panel.getByRole('list', { name: 'Classes where it is a top channel' });
   const others = classes.getByRole('button').filter({ hasNotText: 'disc' });
+  await expect(others.first()).toBeVisible();
   for (let place = 0; place < (await others.count()); place++) {
     await page.goto(`./#class=s01${pinned}`);
     await site.ready();
@@ -62,4 +63,27 @@ test('the table is sorted by any of its columns', async ({ site, page }) => {
   ]);
   if (!over || !under) throw new Error('no box');
   expect(Math.abs(over.x + over.width - under.x - under.width)).toBeLessThan(1);
+});
+
+test('numbers of channels and intervals are never cut', async ({ site, page }) => {
+  await page.setViewportSize({ width: 1024, height: 700 });
+  // The longest there are.
+  await page.route('**/graphs/**', async (route) => {
+    const graph = await (await route.fetch()).json();
+    for (const edge of [...graph.edges, ...graph.logit_edges])
+      edge.effect = { mean: -0.00063, interval: [-0.00091, -0.00036] };
+    await route.fulfill({ json: graph });
+  });
+  await site.open('class=s02&measure=flow');
+  await site.node(/^block1, channel/).press('Enter');
+  const panel = page.getByRole('complementary');
+  const end = panel.getByText(/^Channel \d+$/).and(panel.locator('li span'));
+  await expect(end.first()).toBeVisible();
+  const cut = await panel.locator('li span, li small').evaluateAll((all) =>
+    all
+      .filter((element) => /^(Channel \d+|\[.*\])$/.test(element.textContent?.trim() ?? ''))
+      .map((element) => [element.textContent, element.scrollWidth - element.clientWidth] as const)
+      .filter(([, over]) => over > 0),
+  );
+  expect(cut).toEqual([]);
 });
