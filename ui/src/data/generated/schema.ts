@@ -292,6 +292,36 @@ x: Array<number>,
  */
 y: Array<number>, };
 
+export type EdgeImageFile = { 
+/**
+ * [`BUNDLE_SCHEMA_VERSION`].
+ */
+schema_version: number, 
+/**
+ * The images of all edges, those of the most edges first; at most [`PictureFacts::sheet_images`].
+ */
+images: ImageFile, 
+/**
+ * Layer of the lower end.
+ */
+lower: Array<number>, 
+/**
+ * The lower channel.
+ */
+from: Array<number>, 
+/**
+ * The upper channel; the class above the last layer.
+ */
+to: Array<number>, 
+/**
+ * Places in `images`, the largest |effect| first.
+ */
+places: Array<Array<number>>, 
+/**
+ * E of these images, logits.
+ */
+effect: Array<Array<number>>, };
+
 export type SimilarityFile = { 
 /**
  * [`BUNDLE_SCHEMA_VERSION`].
@@ -439,7 +469,29 @@ channel: Array<number>,
 /**
  * Its share of the layer's activation.
  */
-share: Array<number>, };
+share: Array<number>, 
+/**
+ * What carries the prediction; absent where the network cannot be differentiated.
+ */
+path?: PathFacts, };
+
+export type PathFacts = { 
+/**
+ * What R is.
+ */
+measure: Measure, 
+/**
+ * Layer of each channel.
+ */
+layer: Array<number>, 
+/**
+ * The channel.
+ */
+channel: Array<number>, 
+/**
+ * R, logits, above 0.
+ */
+score: Array<number>, };
 
 export type WhatIfQuestion = { 
 /**
