@@ -3,6 +3,7 @@ import {
   type Point,
   between,
   arraysOf,
+  bytesOf,
   drawPixels,
   enclosed,
   picker,
@@ -15,6 +16,7 @@ import { clusters, colouring, scaleOf } from '../../src/views/embedding/colours'
 import { cardPlace, labels, shortened } from '../../src/views/embedding/labels';
 import { standing, styling } from '../../src/views/embedding/looks';
 import { apart } from '../../src/views/embedding/thumbnails';
+import { cividis, magnitudeColour } from '../../src/theme/palette';
 import { dataset } from './helpers';
 
 /** A linear congruential generator, so that every run sees the same points. */
@@ -290,8 +292,13 @@ describe('colours', () => {
     expect(scaleOf(data, all, 'images', none)).toEqual({ low: 8, high: 12 });
     expect(scaleOf(data, all, 'cluster', none)).toBeNull();
     const colour = colouring(data, all, 'accuracy');
-    expect(colour(all[1] as Point)).toBe('#00224e');
-    expect(colour(all[2] as Point)).toBe('#fee838');
+    const [low, high] = [all[1] as Point, all[2] as Point];
+    expect(colour(low)).toBe(cividis(0));
+    expect(colour(high)).toBe(magnitudeColour(1, false));
+    // Neither end vanishes in the page.
+    const light = (of: string | null) => bytesOf(of ?? '')[1];
+    expect(light(colour(high))).toBeLessThan(220);
+    expect(light(colouring(data, all, 'accuracy', none, true)(low))).toBeGreaterThan(70);
   });
 
   it('stay on the selected class, which a ring marks', () => {
@@ -302,14 +309,24 @@ describe('colours', () => {
       similarity: { of: none, neighbours: [3], problem: false },
       hovered: all[2] as Point,
     };
-    const shown = { dataset: data, points: all, kind: 'classes' as const, use: none, sized: false };
+    const shown = {
+      dataset: data,
+      points: all,
+      kind: 'classes' as const,
+      use: none,
+      sized: false,
+      dark: false,
+    };
     const front = (colour: 'plain' | 'accuracy') => {
       const look = { ...shown, colour };
       return standing(look, chosen, styling(look, read), read);
     };
     const coloured = front('accuracy');
-    expect(coloured.get(all[1] as Point)).toMatchObject({ colour: '#00224e', ring: '--accent' });
-    expect(coloured.get(all[2] as Point)).toMatchObject({ colour: '#fee838', ring: '--ink' });
+    expect(coloured.get(all[1] as Point)).toMatchObject({ colour: cividis(0), ring: '--accent' });
+    expect(coloured.get(all[2] as Point)).toMatchObject({
+      colour: magnitudeColour(1, false),
+      ring: '--ink',
+    });
     expect(coloured.get(all[3] as Point)?.ring).toBeUndefined();
     expect(front('plain').get(all[1] as Point)).toMatchObject({ colour: '--accent' });
   });
