@@ -66,9 +66,9 @@ test('colour and size stand in the link, with a legend; lines lead to the most a
 test('the card stands by its point and leaves its label free', async ({ site }) => {
   await site.open('class=s01');
   for (const name of ['square', 'rows', 'slope']) {
-    await site.classes.locator('ul li', { hasText: name }).hover();
+    await site.classes.getByRole('button', { name: new RegExp(`^${name}`) }).hover();
     const card = await site.map.locator('.card').boundingBox();
-    const label = await site.map.locator('svg text', { hasText: name }).boundingBox();
+    const label = await site.map.locator('svg').getByText(name, { exact: true }).boundingBox();
     if (!card || !label) throw new Error('no box');
     const between = (a0: number, a1: number, b0: number, b1: number) => Math.max(a0 - b1, b0 - a1);
     const across = between(card.x, card.x + card.width, label.x, label.x + label.width);
