@@ -34,3 +34,7 @@ export function cividis(share: number): string {
   );
   return `#${mixed.map((value) => value.toString(16).padStart(2, '0')).join('')}`;
 }
+
+/** As much of cividis as stands out from the page, `share` in [0, 1]. */
+export const magnitudeColour = (share: number, dark: boolean): string =>
+  cividis(dark ? 0.25 + 0.75 * share : 0.92 * share);

@@ -1,6 +1,7 @@
 // A small run for unit tests.
 import { Bundle } from '../../src/data/bundle';
 import { Dataset } from '../../src/data/dataset';
+import type { Point } from '../../src/views/embedding/points';
 import type { AttributionGraph, ClassTable, SiteManifest } from '../../src/data/generated/schema';
 
 export const manifest: SiteManifest = {
@@ -105,3 +106,11 @@ export function graph(classId: number, upper: number[], images = 10): Attributio
     })),
   };
 }
+
+/** A linear congruential generator, so that every run sees the same points. */
+export function random(seed: number) {
+  let state = seed;
+  return () => (state = (state * 1103515245 + 12345) % 2147483648) / 2147483648;
+}
+
+export const point = (id: number, x: number, y: number): Point => ({ id, group: id, x, y });

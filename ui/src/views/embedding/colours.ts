@@ -1,6 +1,6 @@
 // What colour and size of a point tell.
 import type { Dataset } from '../../data/dataset';
-import { CATEGORIES, cividis } from '../../theme/palette';
+import { CATEGORIES, magnitudeColour } from '../../theme/palette';
 import type { Colour, PointKind } from '../../state/url';
 import type { Point } from './points';
 
@@ -56,6 +56,7 @@ export function colouring(
   points: Point[],
   colour: Colour,
   use: ReadonlyMap<number, number> = new Map(),
+  dark = false,
 ): (point: Point) => string | null {
   const category = (index: number) => CATEGORIES[index % CATEGORIES.length] ?? null;
   if (colour === 'class') {
@@ -72,7 +73,7 @@ export function colouring(
   const span = scale.high - scale.low || 1;
   return (point) => {
     const of = value(point);
-    return of === null ? null : cividis((of - scale.low) / span);
+    return of === null ? null : magnitudeColour((of - scale.low) / span, dark);
   };
 }
 

@@ -3,6 +3,8 @@ import { type Frame, type Point, place } from './points';
 
 /** Room between a point and its label. */
 const LABEL_GAP = 10;
+/** Where the point is larger, or has a ring. */
+const IMPORTANT_GAP = 13;
 
 export interface Label {
   id: number;
@@ -83,25 +85,25 @@ export function labels(
 
 type Place = { x: number; y: number; anchor: Label['anchor']; box: Box };
 
-/** Where a label may stand, the best first: beside its point; one that must stand also above and below. */
+/** Where a label may stand, the best first: beside its point, above and below; one that must stand also farther away. */
 function candidates(x: number, y: number, width: number, frame: Frame, must: boolean): Place[] {
   const at = (left: number, top: number): Box => [left, top, left + width, top + LABEL_HEIGHT];
   const inside = ([left, top, right, bottom]: Box) =>
     left >= EDGE && right <= frame.width - EDGE && (!must || (top >= 0 && bottom <= frame.height));
   const places: Place[] = [];
+  const gap = must ? IMPORTANT_GAP : LABEL_GAP;
   const anchors: ('start' | 'end')[] =
-    x + width + LABEL_GAP > frame.width ? ['end', 'start'] : ['start', 'end'];
+    x + width + gap > frame.width ? ['end', 'start'] : ['start', 'end'];
   for (const anchor of anchors)
     for (const shift of [0, -11, 11]) {
-      const shifted = anchor === 'start' ? x + LABEL_GAP : x - LABEL_GAP;
+      const shifted = anchor === 'start' ? x + gap : x - gap;
       const box = at(anchor === 'start' ? shifted : shifted - width, y + shift - LABEL_HEIGHT / 2);
       if (inside(box)) places.push({ x: shifted, y: y + shift, anchor, box });
     }
-  if (!must) return places;
   const clamp = (value: number, least: number, most: number) =>
     Math.max(least, Math.min(value, most));
   const left = clamp(x - width / 2, EDGE, frame.width - EDGE - width);
-  for (const shift of [-20, 20, -34, 34]) {
+  for (const shift of must ? [-20, 20, -34, 34] : [-18, 18]) {
     const top = clamp(y + shift - LABEL_HEIGHT / 2, 0, frame.height - LABEL_HEIGHT);
     places.push({
       x: left + width / 2,

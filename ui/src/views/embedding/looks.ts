@@ -15,6 +15,7 @@ export interface Shown {
   use: ReadonlyMap<number, number>;
   /** Areas tell the number of images. */
   sized: boolean;
+  dark: boolean;
 }
 
 export interface Chosen {
@@ -49,11 +50,14 @@ export const mostImages = (dataset: Dataset) =>
   dataset.classes.reduce((most, info) => Math.max(most, info.images), 1);
 
 /** How each point looks, whatever is chosen. */
-export function styling({ dataset, points, kind, colour, use, sized }: Shown, read: Read): StyleOf {
+export function styling(
+  { dataset, points, kind, colour, use, sized, dark }: Shown,
+  read: Read,
+): StyleOf {
   const plain = read('--point');
   const most = mostImages(dataset);
   const small = radiusAmong(points.length);
-  const colourOf = colouring(dataset, points, colour, use);
+  const colourOf = colouring(dataset, points, colour, use, dark);
   return (point) => {
     const own = colourOf(point);
     const images = dataset.byId.get(point.group)?.images ?? 0;
