@@ -43,7 +43,7 @@ export const LARGEST = 84;
 export const CLASS_SIDE = 44;
 
 /** Between nodes that have their numbers beside them, not above. */
-const BESIDE = LARGEST + 48;
+const BESIDE = LARGEST + 36;
 /** Around the centres of the outermost nodes; above, a class's name is lower than a picture. */
 export const MARGIN = { side: LARGEST / 2 + 16, above: 34, below: LARGEST / 2 + 8 };
 /** Side of a node: its area grows with the share of images. */
