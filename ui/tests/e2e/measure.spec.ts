@@ -49,7 +49,16 @@ test('contributions and effects come with intervals, in logits', async ({ site, 
     .click();
   const edge = page.getByRole('complementary', { name: 'Edge' });
   await expect(edge.getByText('Effect, logits')).toBeVisible();
-  await expect(edge.getByText(/^in \d+ of 12 images$/)).toBeVisible();
+  const counted = edge.getByText(/^in \d+ of 12 images$/);
+  await expect(counted).toBeVisible();
+  // Its own images, as many as it is counted in, up to eight.
+  const images = edge.getByRole('list', { name: 'Images, the largest effect first' });
+  const wanted = Math.min(8, Number(/\d+/.exec((await counted.textContent()) ?? '')?.[0]));
+  await expect(images.getByRole('listitem')).toHaveCount(wanted);
+  const effects = await images.getByRole('listitem').allTextContents();
+  const sizes = effects.map((text) => Number(text.trim().replace('−', '-')));
+  expect(sizes.every((size) => Math.abs(size) > 0)).toBe(true);
+  expect(sizes).toEqual(sizes.toSorted((l, r) => Math.abs(r) - Math.abs(l)));
   await page.reload();
   await expect(edge.getByText('Effect, logits')).toBeVisible();
   await page.keyboard.press('Escape');

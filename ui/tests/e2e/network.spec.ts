@@ -20,6 +20,9 @@ test('a photo is looked at, and shows its way', async ({ site, page }, info) => 
   await expect(site.title).toHaveText(taken?.trim() ?? '');
   await site.ready();
   expect(await site.graph.locator('[data-node].near').count()).toBeGreaterThan(1);
+  await expect(
+    panel.getByText(`carry half of each layer's score for ${taken?.trim()}.`),
+  ).toContainText(/^\s*\d+ channels/);
   await page.keyboard.press('Escape');
   await expect(panel).toHaveCount(0);
   // Dropped, and no image at all.
