@@ -42,7 +42,7 @@ for (let start = 0; start < Number(starts); start++) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
   const page = await context.newPage();
   const classes = await (await fetch(new URL('bundle/classes.json', address))).json();
-  const present = classes.images.flatMap((images, id) => (images > 0 ? [id] : []));
+  const present = classes.labelled.flatMap((images, id) => (images > 0 ? [id] : []));
   const key = (id) => classes.external_id[id] || String(id);
   await page.goto(`${address}#class=${key(present[0])}`);
   const first = await painted(page, 0);

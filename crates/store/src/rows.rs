@@ -305,6 +305,8 @@ impl Row for ActivationEntry {
 impl Row for InfluenceEntry {
     type Key = [u32; 4];
     const EQUAL_KEYS: EqualKeys = EqualKeys::Add;
+    /// The graph of a class reads its cells of every convolution's table: of many classes each has a few thousand rows.
+    const GROUP_ROWS: usize = 4 * BATCH_ROWS;
 
     number_columns! { InfluenceEntry {
         "label": UInt32Type, label <- |row| row.label;
