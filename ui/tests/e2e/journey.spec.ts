@@ -160,6 +160,21 @@ test('the layer slider moves the map', async ({ site, page }) => {
   await expect(page.getByRole('cell', { name: 'disc' })).toBeVisible();
 });
 
+test('the graph of a class pointed at is fetched before it is chosen', async ({ site, page }) => {
+  await site.open('class=s01');
+  const asked: string[] = [];
+  page.on('request', (request) => {
+    if (/\/graphs\/\d+\.json$/.test(request.url())) asked.push(request.url());
+  });
+  const row = site.classes.locator('ul .name').getByText('ring', { exact: true });
+  await row.hover();
+  await expect.poll(() => asked.length).toBe(1);
+  await row.click();
+  await expect(site.title).toHaveText('ring');
+  await site.ready();
+  expect(asked.length, 'not again').toBe(1);
+});
+
 test('sorts and finds classes', async ({ site }) => {
   await site.open();
   await site.classes.getByRole('combobox', { name: 'Order' }).selectOption('Name');
