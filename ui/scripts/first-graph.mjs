@@ -49,7 +49,8 @@ for (let start = 0; start < Number(starts); start++) {
   const times = [];
   // Classes no earlier switch has asked for, where there are enough.
   for (let turn = 1; turn <= Math.min(SWITCHES, present.length - 1); turn++) {
-    const id = key(present[Math.floor((turn * present.length) / (SWITCHES + 1)) || turn]);
+    const step = Math.max(1, present.length / (SWITCHES + 1));
+    const id = key(present[Math.floor(turn * step)]);
     const before = await page.evaluate((id) => {
       const marks = performance.getEntriesByName('summit:graph').length;
       globalThis.asked = performance.now();
