@@ -1,4 +1,5 @@
 //! Requests whose browser has gone are not worked on, and questions already worked on are given up.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
