@@ -482,17 +482,6 @@ fn a_photograph_is_looked_at() {
         .map(|(key, _)| key)
         .collect();
     assert_eq!(tops, of_first);
-    // The path holds half of each layer's positive score, and no channel more than that takes.
-    let path = &seen["path"];
-    assert_eq!(path["measure"], "lrp");
-    let scores = path["score"].as_array().unwrap().iter();
-    let scores: Vec<f64> = scores.map(|score| score.as_f64().unwrap()).collect();
-    assert!(scores.iter().all(|&score| score > 0.0));
-    let of_path = columns(path);
-    assert_eq!(of_path.len(), scores.len());
-    let layers: std::collections::BTreeSet<u64> = of_path.iter().map(|&(layer, _)| layer).collect();
-    assert_eq!(layers.len(), 4);
-
     assert_eq!(
         served
             .post("/bundle/photo", "http://evil.example", &photo)
@@ -503,6 +492,93 @@ fn a_photograph_is_looked_at() {
     assert_eq!(broken.status, 400);
     let said = String::from_utf8_lossy(&broken.body);
     assert!(said.contains("the photograph cannot be read"), "{said}");
+}
+
+/// The path of a photograph is the fewest channels of each layer that hold half of its positive score, as
+/// `summit flow` measures it on that image alone.
+#[test]
+fn a_photograph_has_its_path() {
+    let run = Path::new(env!("CARGO_TARGET_TMPDIR")).join("site-path");
+    let _ = std::fs::remove_dir_all(&run);
+    copy_run(&run);
+    let served = serve(&run, &[]);
+    let images = served.json("/bundle/images/3.json");
+    // The surest: its label is its prediction, so both explain the same class.
+    let path = images["path"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()
+        .as_str()
+        .unwrap();
+    assert_eq!(images["prediction"].as_array().unwrap().last().unwrap(), 3);
+    let photo = std::fs::read(self::run().parent().unwrap().join("images").join(path)).unwrap();
+    let answer = served.post("/bundle/photo", &served.own(), &photo);
+    let seen: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(seen["path"]["measure"], "lrp");
+    let list = |name: &str| seen["path"][name].as_array().unwrap().iter();
+    let found: Vec<(u64, u64)> = list("layer")
+        .zip(list("channel"))
+        .map(|(layer, channel)| (layer.as_u64().unwrap(), channel.as_u64().unwrap()))
+        .collect();
+
+    let file = run.join("one.txt");
+    std::fs::write(&file, path).unwrap();
+    let group = format!("list:{}", file.display());
+    succeed(&[
+        "flow",
+        run.to_str().unwrap(),
+        "--measure",
+        "lrp",
+        "--group",
+        &group,
+    ]);
+    let folder = std::fs::read_dir(run.join("flow/lrp"))
+        .unwrap()
+        .next()
+        .unwrap();
+    let header = std::fs::read(folder.unwrap().path().join("flow.json")).unwrap();
+    let header: Value = serde_json::from_slice(&header).unwrap();
+    assert_eq!(header["images"], 1);
+    let run = summit_store::Run::open(&run).unwrap();
+    let flow = summit_store::FlowStore::of(&run);
+    let flow = flow
+        .read("lrp", header["group"].as_str().unwrap())
+        .unwrap()
+        .unwrap();
+    let mut wanted = Vec::new();
+    for layer in flow
+        .scores
+        .chunk_by(|left, right| left.layer == right.layer)
+    {
+        let mut positive: Vec<_> = layer.iter().filter(|score| score.sum > 0.0).collect();
+        positive.sort_by(|left, right| right.sum.total_cmp(&left.sum));
+        let half = positive.iter().map(|score| score.sum).sum::<f64>() / 2.0;
+        let mut held = 0.0;
+        for score in positive {
+            if held >= half {
+                break;
+            }
+            held += score.sum;
+            wanted.push((u64::from(score.layer), u64::from(score.channel)));
+        }
+    }
+    wanted.sort_unstable();
+    assert!(found.is_sorted());
+    assert_eq!(found, wanted);
+    assert!(wanted.len() < flow.scores.len() / 2);
+    let scores = list("score").map(|score| score.as_f64().unwrap());
+    for (score, &(layer, channel)) in scores.zip(&found) {
+        let own = flow
+            .scores
+            .iter()
+            .find(|own| (u64::from(own.layer), u64::from(own.channel)) == (layer, channel));
+        let off = (score - own.unwrap().sum).abs();
+        assert!(
+            off <= 1e-5 * score.abs(),
+            "{layer}:{channel} is off by {off}"
+        );
+    }
 }
 
 /// A channel changed in the browser does what `summit whatif` says.

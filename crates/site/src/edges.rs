@@ -53,13 +53,12 @@ impl Bundle {
 
     /// Of the edges that are drawn and of the inputs that can be added; never empty.
     pub(crate) fn edge_examples(&self, of: GraphOf) -> Result<Vec<EdgeExample>, SiteError> {
-        let graph = self.graph(of)?;
-        let mut examples = if graph.measure.is_signed() {
-            let flow = self.questions.flow(&self.group(of)?, graph.measure)?;
-            flow.edge_examples
-        } else {
-            Vec::new()
+        let absent = || SiteError::Absent {
+            what: BundleFile::EdgeImages(of).to_string(),
         };
+        // Before the graph: of conv-max counts it would be made for nothing.
+        let flow = self.flow_of(of)?.ok_or_else(absent)?;
+        let graph = self.graph(of)?;
         let end = |node: u32| graph.nodes.get(node as usize);
         let drawn = graph.edges.iter().filter_map(|edge| {
             let (from, to) = (end(edge.from)?, end(edge.to)?);
@@ -70,19 +69,19 @@ impl Bundle {
             Some((from.layer, from.channel.0, to.class.0))
         });
         let mut shown: BTreeSet<EdgeKey> = drawn.chain(into_classes).collect();
-        if !examples.is_empty() {
-            let further = self.inputs(of)?;
-            let ends = further.layer.iter().zip(&further.channel);
-            for ((&layer, &channel), inputs) in ends.zip(&further.inputs) {
-                let lower = layer.saturating_sub(1);
-                shown.extend(inputs.iter().map(|input| (lower, input.channel, channel)));
-            }
+        let further = self.inputs(of)?;
+        let ends = further.layer.iter().zip(&further.channel);
+        for ((&layer, &channel), inputs) in ends.zip(&further.inputs) {
+            let lower = layer.saturating_sub(1);
+            shown.extend(inputs.iter().map(|input| (lower, input.channel, channel)));
         }
-        examples.retain(|example| shown.contains(&key(example)));
+        let mut examples = flow.edge_examples;
+        // The tables come from outside: an image may be one that was skipped.
+        examples.retain(|example| {
+            shown.contains(&key(example)) && self.questions.record(example.image).is_some()
+        });
         if examples.is_empty() {
-            return Err(SiteError::Absent {
-                what: BundleFile::EdgeImages(of).to_string(),
-            });
+            return Err(absent());
         }
         Ok(examples)
     }

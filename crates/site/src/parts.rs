@@ -15,7 +15,7 @@ use summit_explain::graph::ChannelOrder;
 use summit_explain::slice::Group;
 use summit_explain::{AttributionGraph, GraphParameters, GroupSpec, Measure, class_name};
 use summit_query::{GraphChoices, NoRecount, QueryError, measured_edges};
-use summit_tables::{ChannelId, ClassId, ImageId, ImageRecord, LayerId, ScoreExample};
+use summit_tables::{ChannelId, ClassId, FlowTables, ImageId, ImageRecord, LayerId, ScoreExample};
 
 /// Further inputs listed per channel of a graph.
 const INPUTS_PER_CHANNEL: usize = 8;
@@ -183,20 +183,27 @@ impl Bundle {
         get_or_make(Some(&self.order), || order_of(&self.questions))
     }
 
-    /// The images that carry most of the scores a graph shows; none where its measure has no sign.
-    pub(crate) fn score_examples(&self, of: GraphOf) -> Result<Vec<ScoreExample>, SiteError> {
+    /// What was measured for a graph; none where its measure has no sign.
+    pub(crate) fn flow_of(&self, of: GraphOf) -> Result<Option<FlowTables>, SiteError> {
         let group = self.group(of)?;
-        let held = || self.questions.measures(&group.name, &group.targets);
-        let measure = of.measure.or_else(|| held().first().copied());
-        match measure.filter(|measure| measure.is_signed()) {
-            Some(measure) if held().contains(&measure) => {
-                Ok(self.questions.flow(&group, measure)?.examples)
+        let held = self.questions.measures(&group.name, &group.targets);
+        match of.measure.or_else(|| held.first().copied()) {
+            Some(measure) if !measure.is_signed() => Ok(None),
+            Some(measure) if held.contains(&measure) => {
+                Ok(Some(self.questions.flow(&group, measure)?))
             }
             Some(_) => Err(SiteError::Absent {
                 what: BundleFile::Graph(of).to_string(),
             }),
-            None => Ok(Vec::new()),
+            None => Ok(None),
         }
+    }
+
+    /// The images that carry most of the scores a graph shows; none where its measure has no sign.
+    pub(crate) fn score_examples(&self, of: GraphOf) -> Result<Vec<ScoreExample>, SiteError> {
+        Ok(self
+            .flow_of(of)?
+            .map_or_else(Vec::new, |flow| flow.examples))
     }
 
     /// Inputs of the channels of a graph that it does not show.
