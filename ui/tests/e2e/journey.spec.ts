@@ -98,23 +98,9 @@ test('an edge shows both its ends and its images, a channel can be moved', async
   await expect(panel.getByRole('heading', { name: /^To disc/ })).toBeVisible();
 });
 
-test('an outline chooses classes', async ({ site, page }) => {
+test('an outline chooses classes', async ({ site }) => {
   await site.open();
-  const stage = await site.map.getByRole('application').boundingBox();
-  if (!stage) throw new Error('no box');
-  await page.getByRole('button', { name: 'Choose classes by an outline' }).click();
-  await page.mouse.move(stage.x + 1, stage.y + 1);
-  await page.mouse.down();
-  for (const [x, y] of [
-    [1, 0],
-    [1, 1],
-    [0, 1],
-  ] as const)
-    await page.mouse.move(
-      stage.x + 1 + x * (stage.width - 2),
-      stage.y + 1 + y * (stage.height - 2),
-    );
-  await page.mouse.up();
+  await site.outlineMap();
   await expect(site.classes.getByText('8 of 8 classes chosen')).toBeVisible();
   expect(await site.hash()).toContain('group=s01%2Cs02%2C');
   await site.classes.getByRole('button', { name: 'Show all' }).click();

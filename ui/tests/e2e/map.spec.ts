@@ -23,19 +23,7 @@ test('an image of the map shows its picture; an outline counts the images it hol
   const label = ((await card.locator('.numbers').textContent()) ?? '').trim().split(',')[0];
   await expect(site.title).toHaveText(label ?? '');
 
-  await page.getByRole('button', { name: 'Choose classes by an outline' }).click();
-  await page.mouse.move(stage.x + 1, stage.y + 1);
-  await page.mouse.down();
-  for (const [x, y] of [
-    [1, 0],
-    [1, 1],
-    [0, 1],
-  ] as const)
-    await page.mouse.move(
-      stage.x + 1 + x * (stage.width - 2),
-      stage.y + 1 + y * (stage.height - 2),
-    );
-  await page.mouse.up();
+  await site.outlineMap();
   await expect(site.classes.getByText('96 images of 8 classes chosen')).toBeVisible();
   await expect(site.classes.locator('.each')).toHaveText(/^\w+ 12, \w+ 12, /);
 });

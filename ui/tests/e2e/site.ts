@@ -49,6 +49,22 @@ export class Site {
     return this.graph.getByRole('button', { name: pattern }).first();
   }
 
+  /** Draws an outline round the whole map. */
+  async outlineMap() {
+    const { page } = this;
+    const stage = await this.map.getByRole('application').boundingBox();
+    if (!stage) throw new Error('no box');
+    await page.getByRole('button', { name: 'Choose classes by an outline' }).click();
+    const move = (x: number, y: number) =>
+      page.mouse.move(stage.x + 1 + x * (stage.width - 2), stage.y + 1 + y * (stage.height - 2));
+    await move(0, 0);
+    await page.mouse.down();
+    await move(1, 0);
+    await move(1, 1);
+    await move(0, 1);
+    await page.mouse.up();
+  }
+
   async hash() {
     return this.page.evaluate(() => location.hash);
   }

@@ -3,7 +3,7 @@ import type { CarrierFile, ImageFile } from '../../data/generated/schema';
 import type { ChannelKey, Part } from '../../state/url';
 
 /** Whether an image with this prediction is in a part of a class. */
-export function inPart(part: Part, id: number, prediction: number | undefined): boolean {
+function inPart(part: Part, id: number, prediction: number | undefined): boolean {
   if (part === 'all') return true;
   if (part === 'right') return prediction === id;
   return part === 'wrong' ? prediction !== id : prediction === part;
