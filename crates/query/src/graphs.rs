@@ -212,20 +212,14 @@ impl Questions {
         sum: &mut CountSum,
     ) -> Result<(), QueryError> {
         for filter in cell_filters(cells) {
-            // Rows come cell by cell: each cell is looked for once.
-            let mut last = None;
-            for entry in self.run.influence(conv.id, filter)? {
-                let entry = entry?;
-                let cell = (entry.label, entry.prediction);
-                let wanted = match last {
-                    Some((found, wanted)) if found == cell => wanted,
-                    _ => cells.binary_search(&cell).is_ok(),
-                };
-                last = Some((cell, wanted));
-                if wanted {
-                    sum.add(entry.output, entry.input, entry.count)?;
+            let mut added = Ok(());
+            self.run.influence_by_cell(conv.id, filter, |cell| {
+                if cells.binary_search(&(cell.label, cell.prediction)).is_ok() {
+                    added = sum.add_columns(cell.outputs, cell.inputs, cell.counts);
                 }
-            }
+                added.is_ok()
+            })?;
+            added?;
         }
         Ok(())
     }

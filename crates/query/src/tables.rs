@@ -1,6 +1,6 @@
 //! A of a group, its channels and their examples, neighbours, outliers.
 
-use crate::{QueryError, Questions};
+use crate::{QueryError, Questions, in_parallel};
 use std::collections::BTreeMap;
 use summit_explain::contrast::OutlierChannel;
 use summit_explain::similarity::Neighbour;
@@ -71,10 +71,9 @@ impl Questions {
     /// When a table is damaged.
     pub fn counts_of_layers(&self, group: &Group) -> Result<Vec<Vec<u32>>, QueryError> {
         let cover = group.cover(&self.records);
-        let layers = self.layers().iter();
-        layers
-            .map(|layer| self.covered_counts(group, &cover, layer.id))
-            .collect()
+        in_parallel(self.layers(), |layer| {
+            self.covered_counts(group, &cover, layer.id)
+        })
     }
 
     fn covered_counts(

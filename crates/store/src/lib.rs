@@ -11,6 +11,7 @@
 //! * What is read is not trusted: sizes before decoding, values before they are handed out.
 
 mod assemble;
+mod cells;
 mod combine;
 mod durable;
 mod error;
@@ -33,6 +34,7 @@ mod table_writer;
 mod tables;
 mod writer;
 
+pub use cells::CellCounts;
 pub use combine::merge_runs;
 pub use durable::FileEntry;
 pub use error::StoreError;

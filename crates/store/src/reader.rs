@@ -4,6 +4,7 @@
 //! streams one table with bounded memory and checks each row. Values handed out are within the bounds
 //! the manifest states: ids can be used as indices into what it describes.
 
+use crate::cells::{CellCounts, read_cells};
 use crate::durable::check_file;
 use crate::error::StoreError;
 use crate::manifest::{Counts, MANIFEST_NAME, Manifest, RunState};
@@ -198,6 +199,20 @@ impl Run {
         Ok(Rows::new(Box::new(rows.filter(admitted))))
     }
 
+    /// [`Run::influence`] as columns, a cell at a time; a large cell comes in parts. `visit` returns whether to go on.
+    ///
+    /// # Errors
+    /// See [`Run::influence`].
+    pub fn influence_by_cell(
+        &self,
+        conv: ConvId,
+        filter: CellFilter,
+        visit: impl FnMut(CellCounts<'_>) -> bool,
+    ) -> Result<(), StoreError> {
+        let table = TableId::Influence(conv);
+        read_cells(&self.file(table)?, self.bounds(table), filter, visit)
+    }
+
     /// Histograms of a layer: channel -> images per bin. Memory: all of them (channels x bins).
     ///
     /// # Errors
@@ -270,9 +285,12 @@ impl Run {
         if table.since() > self.manifest.schema_version {
             return Ok(Box::new(iter::empty()));
         }
+        read_table(&self.file(table)?, self.bounds(table), filter)
+    }
+
+    fn bounds(&self, table: TableId) -> Bounds {
         let images = ImageRange::new(0, self.manifest.counts.listed);
-        let bounds = Bounds::of(table, self.model_info(), images);
-        read_table(&self.file(table)?, bounds, filter)
+        Bounds::of(table, self.model_info(), images)
     }
 
     /// The manifest must list exactly the tables of its model: paths in it are not followed blindly.

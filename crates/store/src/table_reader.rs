@@ -140,11 +140,8 @@ pub(crate) fn read_table<T: Row>(
     bounds: Bounds,
     filter: Option<GroupFilter>,
 ) -> Result<RowStream<T>, StoreError> {
-    let reader = guarded(path, || open::<T>(path, filter))?;
     Ok(Box::new(TableRows::<T> {
-        path: path.to_path_buf(),
-        reader: Some(reader),
-        filter,
+        batches: Batches::open::<T>(path, filter)?,
         rows: Vec::new().into_iter(),
         bounds,
         previous: None,
@@ -246,18 +243,31 @@ fn guarded<R>(path: &Path, run: impl FnOnce() -> Result<R, String>) -> Result<R,
     outcome.map_err(|reason| StoreError::table(path, reason))
 }
 
-struct TableRows<T: Row> {
+/// A table as batches of columns of the right types; their values are yet to be checked.
+pub(crate) struct Batches {
     path: PathBuf,
     reader: Option<ParquetRecordBatchReader>,
     filter: Option<GroupFilter>,
-    rows: vec::IntoIter<T>,
-    bounds: Bounds,
-    previous: Option<T::Key>,
 }
 
-impl<T: Row> TableRows<T> {
-    /// The next batch; `None` at the end.
-    fn next_batch(&mut self) -> Result<Option<Vec<T>>, StoreError> {
+impl Batches {
+    /// Opens a table of rows of type `T`; for the filter see [`read_table`].
+    pub(crate) fn open<T: Row>(
+        path: &Path,
+        filter: Option<GroupFilter>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            path: path.to_path_buf(),
+            reader: Some(guarded(path, || open::<T>(path, filter))?),
+            filter,
+        })
+    }
+
+    /// What `decode` makes of the next batch; `None` at the end, which is also after the first error.
+    pub(crate) fn next<R>(
+        &mut self,
+        decode: impl FnOnce(&RecordBatch) -> Result<R, String>,
+    ) -> Result<Option<R>, StoreError> {
         let Some(mut reader) = self.reader.take() else {
             return Ok(None);
         };
@@ -266,21 +276,50 @@ impl<T: Row> TableRows<T> {
         let Some(batch) = batch else {
             return Ok(None);
         };
-        let batch = batch.map_err(|error| StoreError::table(&self.path, error.to_string()))?;
-        let batch = guarded(&self.path, || wanted_part(&batch, self.filter))?;
-        let mut rows = Vec::with_capacity(batch.num_rows());
-        guarded(&self.path, || T::decode(&batch, &mut rows))?;
+        let batch = batch.map_err(|error| self.damaged(error.to_string()))?;
+        let decoded = guarded(&self.path, || decode(&wanted_part(&batch, self.filter)?))?;
         self.reader = Some(reader);
-        Ok(Some(rows))
+        Ok(Some(decoded))
+    }
+
+    fn damaged(&self, reason: impl Into<String>) -> StoreError {
+        StoreError::table(&self.path, reason)
+    }
+}
+
+struct TableRows<T: Row> {
+    batches: Batches,
+    rows: vec::IntoIter<T>,
+    bounds: Bounds,
+    previous: Option<T::Key>,
+}
+
+impl<T: Row> TableRows<T> {
+    /// The next batch; `None` at the end.
+    fn next_batch(&mut self) -> Result<Option<Vec<T>>, StoreError> {
+        self.batches.next(|batch| {
+            let mut rows = Vec::with_capacity(batch.num_rows());
+            T::decode(batch, &mut rows)?;
+            Ok(rows)
+        })
     }
 
     fn check(&mut self, row: &T) -> Result<(), StoreError> {
-        let result = row.check(&self.bounds).and_then(|()| match self.previous {
-            Some(previous) => check_order::<T>(previous, row.key()),
-            None => Ok(()),
-        });
-        self.previous = Some(row.key());
-        result.map_err(|reason| StoreError::table(&self.path, reason))
+        check_row(row, &self.bounds, &mut self.previous)
+            .map_err(|reason| self.batches.damaged(reason))
+    }
+}
+
+/// Whether a row is one its table can hold behind the row before it.
+pub(crate) fn check_row<T: Row>(
+    row: &T,
+    bounds: &Bounds,
+    previous: &mut Option<T::Key>,
+) -> Result<(), &'static str> {
+    row.check(bounds)?;
+    match previous.replace(row.key()) {
+        Some(previous) => check_order::<T>(previous, row.key()),
+        None => Ok(()),
     }
 }
 
@@ -293,7 +332,7 @@ impl<T: Row> Iterator for TableRows<T> {
                 let result = self.check(&row).map(|()| row);
                 if result.is_err() {
                     self.rows = Vec::new().into_iter();
-                    self.reader = None;
+                    self.batches.reader = None;
                 }
                 return Some(result);
             }

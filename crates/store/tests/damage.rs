@@ -26,8 +26,15 @@ fn read_all(run: &Run) -> Result<(), StoreError> {
         run.histograms(layer)?;
     }
     for conv in [ConvId(0), ConvId(1)] {
-        run.influence(conv, CellFilter::default())?
-            .try_for_each(|row| row.map(drop))?;
+        let all = CellFilter::default();
+        let rows = run
+            .influence(conv, all)
+            .and_then(|mut rows| rows.try_for_each(|row| row.map(drop)));
+        let columns = run.influence_by_cell(conv, all, |_| true);
+        let message =
+            |result: &Result<(), StoreError>| result.as_ref().err().map(ToString::to_string);
+        assert_eq!(message(&rows), message(&columns));
+        rows?;
     }
     Ok(())
 }

@@ -9,15 +9,37 @@ use serde_json::json;
 use std::fs;
 use std::path::Path;
 use summit_store::{
-    CellFilter, ImageRange, Manifest, NO_LABEL, Run, RunState, RunWriter, StoreError, merge_runs,
+    CellCounts, CellFilter, ImageRange, Manifest, NO_LABEL, Run, RunState, RunWriter, StoreError,
+    merge_runs,
 };
-use summit_tables::{ConvId, LayerId};
+use summit_tables::{ConvId, InfluenceEntry, LayerId};
 use tempfile::tempdir;
 
 const LISTED: u32 = 100;
 
 fn rows<T>(rows: Result<summit_store::Rows<T>, StoreError>) -> Vec<T> {
     rows.unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// The rows that columns stand for.
+fn by_cell(run: &Run, filter: CellFilter) -> Vec<InfluenceEntry> {
+    let mut found = Vec::new();
+    let visited = run.influence_by_cell(ConvId(0), filter, |cell| {
+        let CellCounts {
+            label, prediction, ..
+        } = cell;
+        let columns = cell.outputs.iter().zip(cell.inputs).zip(cell.counts);
+        found.extend(columns.map(|((&output, &input), &count)| InfluenceEntry {
+            label,
+            prediction,
+            output,
+            input,
+            count,
+        }));
+        true
+    });
+    visited.unwrap();
+    found
 }
 
 #[test]
@@ -57,6 +79,7 @@ fn a_filter_gives_the_cells_it_names() {
     write_run(folder.path(), spec(LISTED), &|id| id, 50);
     let run = Run::open(folder.path()).unwrap();
     let all = rows(run.influence(ConvId(0), CellFilter::default()));
+    assert_eq!(by_cell(&run, CellFilter::default()), all);
     for label in (0..CLASSES).chain([NO_LABEL]) {
         for prediction in 0..CLASSES {
             let filter = CellFilter {
@@ -75,6 +98,7 @@ fn a_filter_gives_the_cells_it_names() {
             let wanted: Vec<_> = all.iter().filter(same).copied().collect();
             assert!(!wanted.is_empty());
             assert_eq!(found, wanted);
+            assert_eq!(by_cell(&run, filter), wanted);
         }
     }
 }

@@ -59,6 +59,22 @@ impl CountSum {
         Ok(())
     }
 
+    /// Adds to many counts (saturating): three columns of equal length.
+    ///
+    /// # Errors
+    /// When an entry lies outside; those before it are added.
+    pub fn add_columns(
+        &mut self,
+        outputs: &[u32],
+        inputs: &[u32],
+        counts: &[u32],
+    ) -> Result<(), ExplainError> {
+        for ((&output, &input), &count) in outputs.iter().zip(inputs).zip(counts) {
+            self.add(output, input, count)?;
+        }
+        Ok(())
+    }
+
     /// Takes from a count; what would fall below 0 stays at 0.
     ///
     /// # Errors
