@@ -40,6 +40,8 @@ export class Selection {
   opposing = $state(true);
   /** The class under the pointer, in any view. */
   hovered = $state<number | null>(null);
+  /** The class whose graph has been painted, or cannot be: what the graph need not wait for waits for it. */
+  painted = $state<number | null>(null);
   /** The view about which an explanation is wanted. */
   explained = $state<Section['id'] | null>(null);
   /** Said to screen readers. */

@@ -4,7 +4,7 @@ import type { SimilarityFile } from '../data/generated/schema';
 import type { Selection } from './selection.svelte';
 
 export interface Similarity {
-  /** Cosine of rows of A in [0, 1] by class; empty until it is there. */
+  /** Cosine of rows of A in [0, 1] by class; empty before the first, of the class before while the next is under way. */
   readonly of: ReadonlyMap<number, number>;
   /** The most alike other classes, most alike first. */
   readonly neighbours: readonly number[];
@@ -30,16 +30,25 @@ export function similarityOf(dataset: Dataset, selection: Selection): Similarity
       .slice(0, Math.min(NEIGHBOURS, Math.ceil(of.size / 3)))
       .map(([id]) => id),
   );
+  /** The graph comes first. */
+  const waiting = $derived(selection.view === 'graph' && selection.painted !== selection.class);
   $effect(() => {
     const id = selection.class;
-    file = null;
-    problem = false;
-    if (id === null) return;
+    if (id === null) file = null;
+    if (id === null || waiting) return;
     const gone = new AbortController();
     // Without it the views lack neighbours and one order, and say so.
     dataset.bundle.similarity(id, gone.signal).then(
-      (loaded) => gone.signal.aborted || (file = loaded),
-      () => gone.signal.aborted || (problem = true),
+      (loaded) => {
+        if (gone.signal.aborted) return;
+        file = loaded;
+        problem = false;
+      },
+      () => {
+        if (gone.signal.aborted) return;
+        file = null;
+        problem = true;
+      },
     );
     return () => gone.abort();
   });
