@@ -290,12 +290,12 @@ fn the_order_of_channels_is_kept() {
         "the first graph makes what the end of the run made"
     );
     assert_eq!(graphs(), fresh, "as kept");
-    let layers = &serde_json::from_str::<Value>(&order).unwrap()["layers"];
+    let layers = &serde_json::from_str::<Value>(&order).unwrap()["content"];
     assert_ne!(layers, &Value::Array(Vec::new()));
 
     let reversed = |order: &str| {
         let mut file: Value = serde_json::from_str(order).unwrap();
-        for layer in file["layers"].as_array_mut().unwrap() {
+        for layer in file["content"].as_array_mut().unwrap() {
             layer.as_array_mut().unwrap().reverse();
         }
         file
@@ -317,6 +317,52 @@ fn the_order_of_channels_is_kept() {
         std::fs::write(&kept, wrong).unwrap();
         assert_eq!(graphs(), fresh);
         assert_eq!(std::fs::read_to_string(&kept).unwrap(), order, "made again");
+    }
+}
+
+/// The conv-max graphs of classes are kept: as they would be made, and nothing that is not of these tables.
+#[test]
+fn graphs_are_kept() {
+    let run = Path::new(env!("CARGO_TARGET_TMPDIR")).join("site-graphs");
+    let _ = std::fs::remove_dir_all(&run);
+    copy_run(&run);
+    let kept = [3, 5].map(|class| run.join(format!("class_graphs/{class}.json")));
+    let read = || {
+        kept.each_ref()
+            .map(|file| std::fs::read_to_string(file).unwrap())
+    };
+    let graphs = || {
+        let served = serve(&run, &[]);
+        [3, 5].map(|class| served.json(&format!("/bundle/graphs/{class}.json")))
+    };
+    let of_the_run = read();
+    let shown = graphs();
+    std::fs::remove_dir_all(run.join("class_graphs")).unwrap();
+    assert_eq!(graphs(), shown, "a graph made anew is the one kept");
+    assert_eq!(read(), of_the_run, "and is kept");
+
+    // What is kept is what is shown.
+    let [file, _] = &kept;
+    let [good, _] = &of_the_run;
+    let change = |change: fn(&mut Value)| {
+        let mut file: Value = serde_json::from_str(good).unwrap();
+        change(&mut file);
+        file.to_string()
+    };
+    let renamed = change(|file| file["content"]["group"]["name"] = "changed".into());
+    std::fs::write(file, renamed).unwrap();
+    assert_eq!(graphs()[0]["group"]["name"], "changed");
+
+    for wrong in [
+        change(|file| file["manifest"] = "0000000000000000".into()),
+        change(|file| file["schema_version"] = 0.into()),
+        change(|file| file["content"]["edges"][0]["to"] = 1_000_000.into()),
+        good[..good.len() / 2].to_owned(),
+        "{}".to_owned(),
+    ] {
+        std::fs::write(file, wrong).unwrap();
+        assert_eq!(graphs(), shown);
+        assert_eq!(&read(), &of_the_run, "made again");
     }
 }
 
@@ -347,7 +393,7 @@ fn maps_are_kept() {
     // What is kept is used, and nothing that is damaged.
     let moved = made.replacen("\"x\":[", "\"x\":[1000.0,", 1);
     let mut mirrored: Value = serde_json::from_str(&made).unwrap();
-    for layer in mirrored["layers"].as_array_mut().unwrap() {
+    for layer in mirrored["content"].as_array_mut().unwrap() {
         let x = layer["x"].take();
         layer["x"] = layer["y"].take();
         layer["y"] = x;
@@ -356,7 +402,7 @@ fn maps_are_kept() {
     assert_ne!(maps()[0], kept[0], "the kept map is what is shown");
     for wrong in [&moved, &made[..made.len() / 2], "[]"] {
         std::fs::write(&classes, wrong).unwrap();
-        std::fs::write(&images, of_images.replacen("\"layers\"", "\"tables\"", 1)).unwrap();
+        std::fs::write(&images, of_images.replacen("\"content\"", "\"tables\"", 1)).unwrap();
         assert_eq!(maps(), kept);
         assert_eq!(
             std::fs::read_to_string(&classes).unwrap(),

@@ -19,6 +19,7 @@ pub mod error;
 pub mod export;
 mod features;
 pub mod file;
+mod graphs;
 mod kept;
 mod lazy;
 pub mod live;

@@ -9,17 +9,18 @@ use crate::file::PointKind;
 use crate::kept::{Place, keep, kept};
 use crate::lazy::get_or_make;
 use crate::schema::{BUNDLE_SCHEMA_VERSION, EmbeddingFile};
+use std::borrow::Cow;
 use summit_explain::embedding::{Umap, method_name};
 use summit_query::{MapOf, Mapped, Questions};
 use summit_tables::{Grouping, ImageId, LayerId};
 
 const CLASSES: Place = Place {
-    file: "class_maps.json",
+    file: Cow::Borrowed("class_maps.json"),
     version: 1,
 };
 
 const IMAGES: Place = Place {
-    file: "image_maps.json",
+    file: Cow::Borrowed("image_maps.json"),
     version: 1,
 };
 
@@ -41,7 +42,7 @@ impl Bundle {
         match kind {
             PointKind::Images => {
                 let maps = get_or_make(Some(&self.image_maps), || {
-                    kept_maps(&self.questions, MapOf::Images, IMAGES)
+                    kept_maps(&self.questions, MapOf::Images, &IMAGES)
                 })?;
                 let map = maps.get(layer.index()).ok_or_else(|| no_map(layer))?;
                 let class = |&image: &u32| self.class_of_image(ImageId(image));
@@ -65,15 +66,17 @@ impl Bundle {
 
 /// Classes as points, per layer.
 pub(crate) fn class_maps(questions: &Questions) -> Result<Vec<EmbeddingFile>, SiteError> {
-    kept_maps(questions, MapOf::Classes(Grouping::Label), CLASSES)
+    kept_maps(questions, MapOf::Classes(Grouping::Label), &CLASSES)
 }
 
 fn kept_maps(
     questions: &Questions,
     of: MapOf,
-    place: Place,
+    place: &Place,
 ) -> Result<Vec<EmbeddingFile>, SiteError> {
-    if let Some(maps) = kept(questions.run(), place).filter(|maps| all_whole(maps)) {
+    let found = kept::<Vec<EmbeddingFile>>(questions.run(), place);
+    let whole = |maps: &Vec<_>| maps.len() == questions.layers().len() && all_whole(maps);
+    if let Some(maps) = found.filter(whole) {
         return Ok(maps);
     }
     let layers: Vec<LayerId> = questions.layers().iter().map(|info| info.id).collect();

@@ -4,16 +4,18 @@
 //! graphs of some classes, and kept ([`crate::kept`]).
 
 use crate::SiteError;
+use crate::graphs::class_graph;
 use crate::kept::{Place, keep, kept};
 use crate::parts::choices;
+use std::borrow::Cow;
 use summit_explain::graph::ChannelOrder;
-use summit_explain::{GroupSpec, Measure, class_name};
+use summit_explain::{GroupSpec, class_name};
 use summit_query::{NoRecount, Questions, in_parallel};
 use summit_tables::Grouping;
 
 /// Per layer the channels with a place, from left to right.
 const PLACE: Place = Place {
-    file: "channel_order.json",
+    file: Cow::Borrowed("channel_order.json"),
     version: 1,
 };
 
@@ -25,7 +27,10 @@ const ORDERED_CLASSES: usize = 16;
 pub(crate) fn order_of(questions: &Questions) -> Result<ChannelOrder, SiteError> {
     // Without it the graphs depend on more than the tables.
     let lasting = questions.has_influence();
-    if let Some(rows) = lasting.then(|| kept(questions.run(), PLACE)).flatten() {
+    let found = lasting.then(|| kept::<Vec<_>>(questions.run(), &PLACE));
+    if let Some(rows) = found.flatten()
+        && rows.len() == questions.layers().len()
+    {
         return Ok(ChannelOrder::from_rows(&rows));
     }
     let classes: Vec<_> = questions.class_sizes(Grouping::Label).into_keys().collect();
@@ -37,15 +42,16 @@ pub(crate) fn order_of(questions: &Questions) -> Result<ChannelOrder, SiteError>
         !questions.measures(&name, &[class]).is_empty()
     });
     let graphs = in_parallel(&chosen, |&class| {
+        if lasting {
+            // conv-max shows the most channels; a second measure would double the time.
+            return class_graph(questions, class);
+        }
         let group = questions.group_of(&GroupSpec::Label(class))?;
-        // conv-max shows the most channels; a second measure would double the time.
-        let measure = lasting.then_some(Measure::ConvMax);
-        let graph = questions.held_graph(&group, measure, &choices(), &NoRecount);
-        Ok::<_, SiteError>(graph?)
+        Ok(questions.held_graph(&group, None, &choices(), &NoRecount)?)
     })?;
     let order = ChannelOrder::of(&graphs);
     if lasting {
-        keep(questions.run(), PLACE, &order.rows());
+        keep(questions.run(), &PLACE, order.rows());
     }
     Ok(order)
 }

@@ -6,6 +6,7 @@
 
 use crate::bundle::Bundle;
 use crate::file::{GraphOf, Part};
+use crate::graphs::class_graph;
 use crate::lazy::get_or_make;
 use crate::order::order_of;
 use crate::schema::{BUNDLE_SCHEMA_VERSION, CarrierFile, FurtherInput, InputFile};
@@ -162,15 +163,22 @@ impl Bundle {
     }
 
     pub(crate) fn graph(&self, of: GraphOf) -> Result<AttributionGraph, SiteError> {
-        let graph = self
-            .questions
-            .held_graph(&self.group(of)?, of.measure, &choices(), &NoRecount);
-        let mut graph = graph.map_err(|problem| match problem {
-            QueryError::NotMeasured { .. } => SiteError::Absent {
-                what: BundleFile::Graph(of).to_string(),
-            },
-            problem => problem.into(),
-        })?;
+        let group = self.group(of)?;
+        let held = self.questions.measures(&group.name, &group.targets);
+        let measure = of.measure.or_else(|| held.first().copied());
+        let mut graph = if of.part.is_none() && measure == Some(Measure::ConvMax) {
+            class_graph(&self.questions, of.class)?
+        } else {
+            let graph = self
+                .questions
+                .held_graph(&group, measure, &choices(), &NoRecount);
+            graph.map_err(|problem| match problem {
+                QueryError::NotMeasured { .. } => SiteError::Absent {
+                    what: BundleFile::Graph(of).to_string(),
+                },
+                problem => problem.into(),
+            })?
+        };
         if of.part == Some(Part::Prediction(of.class)) {
             let name = class_name(self.questions.classes(), of.class);
             graph.group.name = format!("{name}, right");

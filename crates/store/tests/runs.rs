@@ -88,7 +88,7 @@ fn a_filter_gives_the_cells_it_names() {
             };
             let found = rows(run.influence(ConvId(0), filter));
             let same = |row: &&_| {
-                let summit_tables::InfluenceEntry {
+                let InfluenceEntry {
                     label: l,
                     prediction: p,
                     ..

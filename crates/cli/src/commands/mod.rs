@@ -25,6 +25,8 @@ pub mod shard;
 pub mod similar;
 pub mod whatif;
 
+use crate::interrupt::Interrupt;
+use crate::{message, progress};
 use anyhow::Result;
 use std::path::Path;
 use summit_query::Questions;
@@ -53,7 +55,14 @@ fn layer_name(questions: &Questions, layer: LayerId) -> String {
 /// Makes what the first visitor of a finished run would wait for. What prevents it (a network without a block into
 /// its logits) is said where it is asked for.
 fn prepare(run: &Path) {
-    let _ = summit_site::prepare(run);
+    message::note("making the graphs of the classes");
+    let bar = progress::bar("making graphs", "classes");
+    let progress = |done: usize, total: usize| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    };
+    let _ = summit_site::prepare(run, Interrupt::of_process().came(), &progress);
+    bar.finish_and_clear();
 }
 
 /// Which groups the classes stand for.
