@@ -29,6 +29,7 @@ use crate::interrupt::Interrupt;
 use crate::{message, progress};
 use anyhow::Result;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use summit_query::Questions;
 use summit_tables::{Grouping, LayerId};
 
@@ -61,8 +62,13 @@ fn prepare(run: &Path) {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     };
-    let _ = summit_site::prepare(run, Interrupt::of_process().came(), &progress);
+    let interrupt = Interrupt::of_process();
+    let _ = interrupt.listen_quietly();
+    let _ = summit_site::prepare(run, interrupt.came(), &progress);
     bar.finish_and_clear();
+    if interrupt.came().load(Ordering::Relaxed) {
+        message::note("stopped; graphs that are not made yet are made when they are asked for");
+    }
 }
 
 /// Which groups the classes stand for.
