@@ -4,8 +4,10 @@ import type { SimilarityFile } from '../data/generated/schema';
 import type { Selection } from './selection.svelte';
 
 export interface Similarity {
-  /** Cosine of rows of A in [0, 1] by class; empty before the first, of the class before while the next is under way. */
+  /** Cosine of rows of A in [0, 1] by class; empty until it is there. */
   readonly of: ReadonlyMap<number, number>;
+  /** The same, but of the class before while that of the next is under way: an order that does not jump. */
+  readonly last: ReadonlyMap<number, number>;
   /** The most alike other classes, most alike first. */
   readonly neighbours: readonly number[];
   /** It cannot be had. */
@@ -13,16 +15,20 @@ export interface Similarity {
 }
 
 const NEIGHBOURS = 5;
+const NONE: ReadonlyMap<number, number> = new Map();
 
 export function similarityOf(dataset: Dataset, selection: Selection): Similarity {
   let file = $state.raw<SimilarityFile | null>(null);
+  /** The class that the file is of. */
+  let holder = $state<number | null>(null);
   let problem = $state(false);
-  const of = $derived.by(() => {
+  const last = $derived.by(() => {
     const row = file?.permille[selection.layer];
     return new Map(
       file && row ? file.class.map((id, place) => [id, (row[place] ?? 0) / 1000]) : [],
     );
   });
+  const of = $derived(holder === selection.class ? last : NONE);
   const neighbours = $derived(
     [...of]
       .filter(([id]) => id !== selection.class)
@@ -41,7 +47,7 @@ export function similarityOf(dataset: Dataset, selection: Selection): Similarity
     dataset.bundle.similarity(id, gone.signal).then(
       (loaded) => {
         if (gone.signal.aborted) return;
-        file = loaded;
+        [file, holder] = [loaded, id];
         problem = false;
       },
       () => {
@@ -55,6 +61,9 @@ export function similarityOf(dataset: Dataset, selection: Selection): Similarity
   return {
     get of() {
       return of;
+    },
+    get last() {
+      return last;
     },
     get neighbours() {
       return neighbours;
