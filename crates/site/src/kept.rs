@@ -101,9 +101,11 @@ pub(crate) fn keep<T: Serialize>(run: &Run, place: &Place, content: T) {
     let Ok(text) = serde_json::to_vec(&kept) else {
         return;
     };
-    // Beside it first, under a name of this process: two servers may look at one run.
+    // Beside it first, under a name of its own: others may be at it, here or in another process.
+    static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
     let to = run.path().join(&*place.file);
-    let beside = to.with_extension(format!("json.{}", std::process::id()));
+    let beside = to.with_extension(format!("json.{}-{number}", std::process::id()));
     let folder = to.parent().map_or(Ok(()), fs::create_dir_all);
     let written = folder
         .and_then(|()| fs::write(&beside, text))

@@ -3,6 +3,8 @@ import type { Section } from '../components/guide';
 import type { Dataset } from '../data/dataset';
 import type { Measure } from '../data/generated/schema';
 import {
+  ALL,
+  type Amounts,
   type ChannelKey,
   type Colour,
   type LinkState,
@@ -38,6 +40,12 @@ export class Selection {
   measure = $state<Measure | null>(null);
   /** Edges that lower the score are shown. */
   opposing = $state(true);
+  /** Of the graph's sliders. */
+  amounts = $state<Amounts>({ ...ALL });
+  /** Layers left out of graphs, ascending. */
+  hidden = $state.raw<readonly number[]>([]);
+  /** Graphs are tables. */
+  asTable = $state(false);
   /** The class under the pointer, in any view. */
   hovered = $state<number | null>(null);
   /** The class whose graph has been painted, or cannot be: what the graph need not wait for waits for it. */
@@ -80,7 +88,7 @@ export class Selection {
 
   get link(): LinkState {
     const { class: id, part, compare, comparePart, layer, node, view, cell, group } = this;
-    const { points, colour, sized, features, measure, opposing } = this;
+    const { points, colour, sized, features, measure, opposing, amounts, hidden, asTable } = this;
     return {
       class: id,
       part,
@@ -97,6 +105,9 @@ export class Selection {
       features,
       measure,
       opposing,
+      amounts,
+      hidden,
+      asTable,
     };
   }
 
@@ -207,6 +218,21 @@ export class Selection {
     this.#record();
   }
 
+  /** The sliders stand where they are to stay. */
+  slid() {
+    this.#record(true);
+  }
+
+  hide(layers: Iterable<number>) {
+    this.hidden = [...layers].sort((l, r) => l - r);
+    this.#record();
+  }
+
+  showTable(shown: boolean) {
+    this.asTable = shown;
+    this.#record();
+  }
+
   selectCell(cell: [number, number] | null) {
     this.cell = cell;
     this.#record();
@@ -216,7 +242,11 @@ export class Selection {
   listen(): () => void {
     const restore = () => {
       const { state, ignored } = parse(location.hash, this.#dataset);
-      Object.assign(this, state, { outlined: [] });
+      const { amounts, hidden, ...rest } = state;
+      Object.assign(this, rest, { outlined: [] });
+      // What stays the same is not drawn anew.
+      Object.assign(this.amounts, amounts);
+      if (String(hidden) !== String(this.hidden)) this.hidden = hidden;
       this.notice = ignored.length > 0 ? `Not understood in this link: ${ignored.join('; ')}` : '';
     };
     restore();

@@ -26,6 +26,16 @@ export const COLOURS = {
 } as const;
 export type Colour = keyof typeof COLOURS;
 
+/** What the sliders of a graph set: shares shown and factors of distances, each 1 at first. */
+export const AMOUNTS = {
+  channels: [0.05, 1],
+  edges: [0, 1],
+  width: [0.6, 2.5],
+  height: [0.5, 2.5],
+} as const;
+export type Amounts = Record<keyof typeof AMOUNTS, number>;
+export const ALL: Readonly<Amounts> = { channels: 1, edges: 1, width: 1, height: 1 };
+
 export interface ChannelKey {
   layer: number;
   channel: number;
@@ -59,6 +69,11 @@ export interface LinkState {
   measure: Measure | null;
   /** Edges that lower the score are shown. */
   opposing: boolean;
+  amounts: Amounts;
+  /** Layers left out of graphs, ascending. */
+  hidden: readonly number[];
+  /** Graphs are tables. */
+  asTable: boolean;
 }
 
 export interface Parsed {
@@ -102,6 +117,11 @@ export function format(state: LinkState, dataset: Dataset, withBundle = false): 
   if (state.features) fields.push(['pictures', 'features']);
   if (state.measure) fields.push(['measure', state.measure]);
   if (!state.opposing) fields.push(['opposing', 'hidden']);
+  for (const [name, amount] of Object.entries(state.amounts))
+    if (amount !== 1) fields.push([name, amount.toFixed(2)]);
+  if (state.hidden.length > 0)
+    fields.push(['hide', state.hidden.map((layer) => dataset.layer(layer)?.name).join(',')]);
+  if (state.asTable) fields.push(['as', 'table']);
   if (withBundle) fields.push(['bundle', dataset.manifest.bundle_id]);
   return fields
     .map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll('%3A', ':')}`)
@@ -127,6 +147,9 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
     features: false,
     measure: null,
     opposing: true,
+    amounts: { ...ALL },
+    hidden: [],
+    asTable: false,
   };
   const withImages = (key: string) => {
     const id = dataset.classOfKey(key);
@@ -192,8 +215,22 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
       state.opposing = value !== 'hidden';
       return !state.opposing;
     },
+    hide: (value) => {
+      const layers = value.split(',').map((name) => dataset.layerOfKey(name));
+      const known = layers.filter((layer) => layer !== null);
+      state.hidden = [...new Set(known)].sort((l, r) => l - r);
+      return known.length === layers.length;
+    },
+    as: (value) => (state.asTable = value === 'table'),
     bundle: (value) => value === dataset.manifest.bundle_id,
   };
+  for (const [name, [least, most]] of Object.entries(AMOUNTS))
+    readers[name] = (value) => {
+      const amount = value === '' ? NaN : Number(value);
+      const known = amount >= least && amount <= most;
+      if (known) state.amounts[name as keyof Amounts] = amount;
+      return known;
+    };
   for (const [name, value] of fields) {
     const reader = readers[name];
     if (!reader) ignored.push(name);

@@ -133,6 +133,33 @@ test('a deep link restores everything', async ({ site, page }) => {
   ).toBeVisible();
 });
 
+test('sliders, hidden layers and the table are in the link', async ({ site, page }) => {
+  await site.open('class=s01');
+  await site.graph.getByRole('slider', { name: 'Channels' }).fill('0.3');
+  await site.graph.getByRole('slider', { name: 'Width' }).fill('1.4');
+  expect(await site.hash()).toBe('#class=s01&channels=0.30&width=1.40');
+  await site.graph.getByRole('button', { name: 'Layers shown' }).click();
+  await site.graph.getByRole('checkbox', { name: 'block2' }).uncheck();
+  expect(await site.hash()).toContain('&hide=block2%2Frelu');
+  const nodes = site.graph.locator('[data-node]');
+  const drawn = await nodes.count();
+  const link = await site.hash();
+
+  await page.goto('about:blank');
+  await site.open(link.slice(1));
+  await expect(nodes).toHaveCount(drawn);
+  await expect(site.graph.getByRole('slider', { name: 'Width' })).toHaveValue('1.4');
+  await site.graph.getByRole('button', { name: 'Graph as a table' }).click();
+  expect(await site.hash()).toBe(`${link}&as=table`);
+  await expect(site.graph.getByRole('table')).toBeVisible();
+  await page.goBack();
+  await expect(nodes).toHaveCount(drawn);
+  await expect(site.graph.getByRole('table')).toHaveCount(0);
+  // What is set stays from class to class.
+  await site.classes.getByRole('button', { name: /^ring/ }).click();
+  await expect.poll(() => site.hash()).toMatch(/^#class=s03&channels=0.30&width=1.40&hide=/);
+});
+
 test('the layer slider moves the map', async ({ site, page }) => {
   await site.open();
   const labels = () =>

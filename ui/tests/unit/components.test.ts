@@ -38,7 +38,7 @@ describe('small parts', () => {
   });
 
   it('a slider says its value in words', () => {
-    render(Slider, { label: 'Edges', value: 0.5, shown: '5 of 10' });
+    render(Slider, { label: 'Edges', value: 0.5, shown: '5 of 10', onchange: () => {} });
     expect(screen.getByRole('slider').getAttribute('aria-valuetext')).toBe('5 of 10');
   });
 });

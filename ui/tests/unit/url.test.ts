@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type LinkState, OTHERS, WRONG, format, parse } from '../../src/state/url';
+import { ALL, type LinkState, OTHERS, WRONG, format, parse } from '../../src/state/url';
 import { dataset } from './helpers';
 
 const data = dataset();
@@ -19,6 +19,9 @@ const start: LinkState = {
   features: false,
   measure: null,
   opposing: true,
+  amounts: ALL,
+  hidden: [],
+  asTable: false,
 };
 
 describe('links', () => {
@@ -35,6 +38,8 @@ describe('links', () => {
       { ...start, points: 'images' },
       { ...start, colour: 'accuracy', sized: true },
       { ...start, measure: 'conv-max', opposing: false },
+      { ...start, amounts: { channels: 0.05, edges: 0, width: 2.5, height: 0.51 } },
+      { ...start, hidden: [0, 1], asTable: true },
       { ...start, part: 4 },
       { ...start, compare: 0, part: 'right', comparePart: 'wrong' },
     ];
@@ -61,6 +66,13 @@ describe('links', () => {
       ['colour=toString', 'colour “toString”'],
       ['size=names', 'size “names”'],
       ['shape=round', 'shape'],
+      ['channels=0', 'channels “0”'],
+      ['channels=', 'channels “”'],
+      ['edges=many', 'edges “many”'],
+      ['width=1e9', 'width “1e9”'],
+      ['height=-1', 'height “-1”'],
+      ['hide=c/relu', 'hide “c/relu”'],
+      ['as=list', 'as “list”'],
     ];
     for (const [fragment, message] of bad) {
       const { state, ignored } = parse(fragment, data);

@@ -56,7 +56,7 @@ fn layer_name(questions: &Questions, layer: LayerId) -> String {
 /// Makes what the first visitor of a finished run would wait for. What prevents it (a network without a block into
 /// its logits) is said where it is asked for.
 fn prepare(run: &Path) {
-    message::note("making the graphs of the classes");
+    message::note("making the maps and graphs that the browser shows");
     let bar = progress::bar("making graphs", "classes");
     let progress = |done: usize, total: usize| {
         bar.set_length(total as u64);
