@@ -12,6 +12,8 @@ export interface Similarity {
   readonly neighbours: readonly number[];
   /** It cannot be had. */
   readonly problem: boolean;
+  /** That of the selected class is still to come: the list and the map will move. */
+  readonly pending: boolean;
 }
 
 const NEIGHBOURS = 5;
@@ -70,6 +72,9 @@ export function similarityOf(dataset: Dataset, selection: Selection): Similarity
     },
     get problem() {
       return problem;
+    },
+    get pending() {
+      return selection.class !== null && holder !== selection.class && !problem;
     },
   };
 }

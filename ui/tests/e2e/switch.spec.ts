@@ -45,7 +45,7 @@ test('how alike classes are is not told of the class before', async ({ site, pag
   const first = await site.classes.locator('li[data-place="0"]').textContent();
   await page.evaluate(() => (location.hash = '#class=s05'));
   await expect(site.title).toHaveText('rows');
-  await site.ready();
+  await expect(site.graph.getByRole('button', { name: /^Class rows/ })).toBeVisible();
   await expect(alike).toHaveCount(0);
   release();
   await expect(alike.first()).toBeVisible();
