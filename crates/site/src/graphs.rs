@@ -10,7 +10,7 @@ use summit_explain::{AttributionGraph, GroupSpec};
 use summit_query::{NoRecount, Questions};
 use summit_tables::ClassId;
 
-/// Of the graphs, and of the rules they are made by (docs/method.md sections 4 and 5).
+/// Of the graphs, and of the rules they are made by (docs/method.md, "conv-max influence" and "Attribution graph").
 const VERSION: u32 = 1;
 
 /// The graph of all images of a class: the one kept, or a new one, which is kept.

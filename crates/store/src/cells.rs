@@ -38,6 +38,10 @@ impl CellCounts<'_> {
             count: *self.counts.get(row)?,
         })
     }
+
+    fn last(&self) -> Option<InfluenceEntry> {
+        self.entry(self.counts.len().checked_sub(1)?)
+    }
 }
 
 /// Hands every wanted cell of a table to `visit`, in the order of the table; a cell that goes over several batches
@@ -56,11 +60,11 @@ pub(crate) fn read_cells(
         Ok(columns)
     })? {
         for cell in columns.cells() {
+            previous = cell.last().map(|last| last.key());
             if filter.admits(cell.label, cell.prediction) && !visit(cell) {
                 return Ok(());
             }
         }
-        previous = columns.last().map(|last| last.key()).or(previous);
     }
     Ok(())
 }
@@ -88,27 +92,15 @@ impl Columns {
         })
     }
 
-    fn row(&self, row: usize) -> Option<InfluenceEntry> {
-        Some(InfluenceEntry {
-            label: *self.label.get(row)?,
-            prediction: *self.prediction.get(row)?,
-            output: *self.output.get(row)?,
-            input: *self.input.get(row)?,
-            count: *self.count.get(row)?,
-        })
-    }
-
-    fn last(&self) -> Option<InfluenceEntry> {
-        self.row(self.label.len().checked_sub(1)?)
-    }
-
     /// Whether every row is one the table can hold behind the row before it.
     fn check(&self, bounds: &Bounds, mut previous: Option<Key>) -> Result<(), &'static str> {
         if self.is_fine(bounds, previous) {
             return Ok(());
         }
         // Row by row says what is wrong.
-        let mut rows = (0..self.label.len()).filter_map(|row| self.row(row));
+        let mut rows = self
+            .cells()
+            .flat_map(|cell| (0..cell.counts.len()).filter_map(move |row| cell.entry(row)));
         rows.try_for_each(|row| check_row(&row, bounds, &mut previous))
     }
 
@@ -120,7 +112,7 @@ impl Columns {
             let follows = first.is_some_and(|first| {
                 first.check(bounds).is_ok() && previous.is_none_or(|before| before < first.key())
             });
-            previous = cell.entry(cell.counts.len() - 1).map(|last| last.key());
+            previous = cell.last().map(|last| last.key());
             let position = |(&output, &input)| u64::from(output) << 32 | u64::from(input);
             let positions = cell.outputs.iter().zip(cell.inputs).map(position);
             let pairs = positions.clone().zip(positions.skip(1));

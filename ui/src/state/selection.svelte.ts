@@ -3,7 +3,7 @@ import type { Section } from '../components/guide';
 import type { Dataset } from '../data/dataset';
 import type { Measure } from '../data/generated/schema';
 import {
-  ALL,
+  AT_FIRST,
   type Amounts,
   type ChannelKey,
   type Colour,
@@ -41,7 +41,7 @@ export class Selection {
   /** Edges that lower the score are shown. */
   opposing = $state(true);
   /** Of the graph's sliders. */
-  amounts = $state<Amounts>({ ...ALL });
+  amounts = $state<Amounts>({ ...AT_FIRST });
   /** Layers left out of graphs, ascending. */
   hidden = $state.raw<readonly number[]>([]);
   /** Graphs are tables. */
@@ -218,8 +218,8 @@ export class Selection {
     this.#record();
   }
 
-  /** The sliders stand where they are to stay. */
-  slid() {
+  /** A slider stands still again: the address takes it in. */
+  keepAmounts() {
     this.#record(true);
   }
 

@@ -7,7 +7,7 @@ export interface Similarity {
   /** Cosine of rows of A in [0, 1] by class; empty until it is there. */
   readonly of: ReadonlyMap<number, number>;
   /** The same, but of the class before while that of the next is under way: an order that does not jump. */
-  readonly last: ReadonlyMap<number, number>;
+  readonly lastKnown: ReadonlyMap<number, number>;
   /** The most alike other classes, most alike first. */
   readonly neighbours: readonly number[];
   /** It cannot be had. */
@@ -24,13 +24,13 @@ export function similarityOf(dataset: Dataset, selection: Selection): Similarity
   /** The class that the file is of. */
   let holder = $state<number | null>(null);
   let problem = $state(false);
-  const last = $derived.by(() => {
+  const lastKnown = $derived.by(() => {
     const row = file?.permille[selection.layer];
     return new Map(
       file && row ? file.class.map((id, place) => [id, (row[place] ?? 0) / 1000]) : [],
     );
   });
-  const of = $derived(holder === selection.class ? last : NONE);
+  const of = $derived(holder === selection.class ? lastKnown : NONE);
   const neighbours = $derived(
     [...of]
       .filter(([id]) => id !== selection.class)
@@ -42,15 +42,14 @@ export function similarityOf(dataset: Dataset, selection: Selection): Similarity
   const waiting = $derived(selection.view === 'graph' && selection.painted !== selection.class);
   $effect(() => {
     const id = selection.class;
+    problem = false;
     if (id === null) file = null;
     if (id === null || waiting) return;
     const gone = new AbortController();
     // Without it the views lack neighbours and one order, and say so.
     dataset.bundle.similarity(id, gone.signal).then(
       (loaded) => {
-        if (gone.signal.aborted) return;
-        [file, holder] = [loaded, id];
-        problem = false;
+        if (!gone.signal.aborted) [file, holder] = [loaded, id];
       },
       () => {
         if (gone.signal.aborted) return;
@@ -64,8 +63,8 @@ export function similarityOf(dataset: Dataset, selection: Selection): Similarity
     get of() {
       return of;
     },
-    get last() {
-      return last;
+    get lastKnown() {
+      return lastKnown;
     },
     get neighbours() {
       return neighbours;

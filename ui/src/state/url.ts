@@ -34,7 +34,7 @@ export const AMOUNTS = {
   height: [0.5, 2.5],
 } as const;
 export type Amounts = Record<keyof typeof AMOUNTS, number>;
-export const ALL: Readonly<Amounts> = { channels: 1, edges: 1, width: 1, height: 1 };
+export const AT_FIRST: Readonly<Amounts> = { channels: 1, edges: 1, width: 1, height: 1 };
 
 export interface ChannelKey {
   layer: number;
@@ -119,8 +119,8 @@ export function format(state: LinkState, dataset: Dataset, withBundle = false): 
   if (!state.opposing) fields.push(['opposing', 'hidden']);
   for (const [name, amount] of Object.entries(state.amounts))
     if (amount !== 1) fields.push([name, amount.toFixed(2)]);
-  if (state.hidden.length > 0)
-    fields.push(['hide', state.hidden.map((layer) => dataset.layer(layer)?.name).join(',')]);
+  // One field each: names of layers may hold commas.
+  for (const hidden of state.hidden) fields.push(['hide', dataset.layer(hidden)?.name ?? '']);
   if (state.asTable) fields.push(['as', 'table']);
   if (withBundle) fields.push(['bundle', dataset.manifest.bundle_id]);
   return fields
@@ -147,7 +147,7 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
     features: false,
     measure: null,
     opposing: true,
-    amounts: { ...ALL },
+    amounts: { ...AT_FIRST },
     hidden: [],
     asTable: false,
   };
@@ -216,10 +216,10 @@ export function parse(fragment: string, dataset: Dataset): Parsed {
       return !state.opposing;
     },
     hide: (value) => {
-      const layers = value.split(',').map((name) => dataset.layerOfKey(name));
-      const known = layers.filter((layer) => layer !== null);
-      state.hidden = [...new Set(known)].sort((l, r) => l - r);
-      return known.length === layers.length;
+      const layer = dataset.layerOfKey(value);
+      if (layer !== null)
+        state.hidden = [...new Set([...state.hidden, layer])].sort((l, r) => l - r);
+      return layer !== null;
     },
     as: (value) => (state.asTable = value === 'table'),
     bundle: (value) => value === dataset.manifest.bundle_id,

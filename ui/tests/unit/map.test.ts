@@ -131,7 +131,7 @@ describe('colours', () => {
     const state = { class: 1, compare: null, group: [], hovered: null, node: null, layer: 0 };
     const chosen = {
       selection: state as unknown as Parameters<typeof standing>[1]['selection'],
-      similarity: { of: none, last: none, neighbours: [3], problem: false, pending: false },
+      similarity: { of: none, lastKnown: none, neighbours: [3], problem: false, pending: false },
       hovered: all[2] as Point,
     };
     const shown = {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ALL, type LinkState, OTHERS, WRONG, format, parse } from '../../src/state/url';
+import { AT_FIRST, type LinkState, OTHERS, WRONG, format, parse } from '../../src/state/url';
 import { dataset } from './helpers';
 
 const data = dataset();
@@ -19,7 +19,7 @@ const start: LinkState = {
   features: false,
   measure: null,
   opposing: true,
-  amounts: ALL,
+  amounts: AT_FIRST,
   hidden: [],
   asTable: false,
 };

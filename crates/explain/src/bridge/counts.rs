@@ -59,7 +59,7 @@ impl CountSum {
         Ok(())
     }
 
-    /// Adds to many counts (saturating): three columns of equal length.
+    /// [`CountSum::add`] row by row: three columns of equal length, the last of them u32, images.
     ///
     /// # Errors
     /// When an entry lies outside; those before it are added.
@@ -199,9 +199,15 @@ mod tests {
             let plain = Csr::from_triplets(4, 3, plain.collect()).unwrap();
             for most in [0, 12] {
                 let mut sum = CountSum::dense_up_to(most, 4, 3).unwrap();
-                for &(output, input, count) in &added {
+                let (one_by_one, at_once) = added.split_at(added.len() / 2);
+                for &(output, input, count) in one_by_one {
                     sum.add(output, input, count).unwrap();
                 }
+                let column = |of: fn(&(u32, u32, u32)) -> u32| -> Vec<u32> {
+                    at_once.iter().map(of).collect()
+                };
+                let [outputs, inputs] = [column(|row| row.0), column(|row| row.1)];
+                sum.add_columns(&outputs, &inputs, &column(|row| row.2)).unwrap();
                 for &(output, input, count) in &removed {
                     sum.subtract(output, input, count).unwrap();
                 }
@@ -216,6 +222,7 @@ mod tests {
             let mut sum = CountSum::dense_up_to(most, 2, 3).unwrap();
             assert!(sum.add(2, 0, 1).is_err());
             assert!(sum.add(0, 3, 1).is_err());
+            assert!(sum.add_columns(&[2], &[0], &[1]).is_err());
             assert!(sum.subtract(1, 4, 1).is_err());
             assert_eq!(sum.finish().unwrap(), Csr::empty(2, 3).unwrap());
         }
